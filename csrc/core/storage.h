@@ -1,0 +1,55 @@
+#pragma once
+// Owned, 64-byte-aligned float memory: the arenas, the flat parameter and gradient buffers.
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "core/checked.h"
+
+namespace striate {
+
+constexpr std::int64_t kAlignFloats = 16;  // 64 bytes, a cache line and an AVX-512 vector
+
+inline std::int64_t align_up(std::int64_t floats) {
+  return checked_add(floats, kAlignFloats - 1) / kAlignFloats * kAlignFloats;
+}
+
+class Storage {
+ public:
+  Storage() = default;
+  explicit Storage(std::int64_t floats) : size_(floats) {
+    if (floats == 0) return;
+    const std::int64_t bytes = checked_mul(align_up(floats), sizeof(float));
+    data_ = static_cast<float*>(std::aligned_alloc(64, static_cast<std::size_t>(bytes)));
+    if (!data_) throw std::bad_alloc();
+    std::memset(data_, 0, static_cast<std::size_t>(bytes));
+  }
+  ~Storage() { std::free(data_); }
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+  Storage(Storage&& o) noexcept { swap(o); }
+  Storage& operator=(Storage&& o) noexcept {
+    swap(o);
+    return *this;
+  }
+
+  // Makes room for at least `floats`; contents are lost when it grows.
+  void reserve(std::int64_t floats) {
+    if (floats > size_) *this = Storage(floats);
+  }
+  float* data() { return data_; }
+  const float* data() const { return data_; }
+  std::int64_t size() const { return size_; }
+
+ private:
+  void swap(Storage& o) noexcept {
+    std::swap(data_, o.data_);
+    std::swap(size_, o.size_);
+  }
+  float* data_ = nullptr;
+  std::int64_t size_ = 0;
+};
+
+}  // namespace striate
