@@ -1,0 +1,184 @@
+#pragma once
+// The kernel table: everything that is compiled once per ISA, behind plain function pointers.
+// Kernels are pure and single-threaded; they know no graph, allocate nothing and throw nothing.
+// ops/ decides geometry, packing and memory and calls them; graph/ decides threads.
+//
+// Two layouts of an activation of `n` samples and F = H*W*C features (NHWC within a sample):
+//   channels in lanes   [n][H][W][C]           a vector holds neighbouring channels of one pixel
+//   samples in lanes    [H][W][C][kLanes]      a vector holds one feature of kLanes samples
+// A *position* is one feature of one pixel: 1 float in the first layout, kLanes floats in the
+// second. Steps and offsets below count positions, so one geometry serves both.
+//
+// This header is included by the per-ISA files: plain structs and pointers only, no STL (the ODR
+// rule: an inline STL function compiled with -mavx512f could replace the baseline's copy).
+#include <stdint.h>
+
+namespace striate {
+
+constexpr int kLanes = 16;
+
+// Consecutive positions of the input that meet consecutive rows of the weight matrix.
+struct Run {
+  int64_t x;        // offset of the first position from the output pixel's input origin
+  int32_t length;   // positions
+  int32_t depth;    // weight-matrix row of the first position
+};
+
+// A correlation as a matrix product over runs. Output pixel (r, c), channel o:
+//   y[r*y_row + c*y_col + o] = max(floor, bias[o] +
+//       sum over runs q in [row_runs[2r], row_runs[2r+1]), k < length_q of
+//       x[r*x_row + c*x_col + runs[q].x + k] * w[runs[q].depth + k][o])
+// summed in that order. Forward convolution, its input gradient (with x = dy and the kernel
+// flipped by the packing), dense layers (one run) and their input gradients are all this.
+// Rows are clipped against vertical padding by row_runs; horizontal padding is already in x.
+// Offsets may be negative before clipping; every position actually read is inside x.
+struct ConvPass {
+  int32_t rows, cols;      // output pixels computed
+  int32_t outputs;         // output channels computed
+  int32_t depth;           // rows of the weight matrix = sum of run lengths
+  int64_t x_row, x_col;    // input positions per output row, column
+  int64_t y_row, y_col;    // output positions per output row, column
+  const Run* runs;         // ordered by depth
+  const int32_t* row_runs; // 2*rows entries; an empty range gives y = max(floor, bias)
+};
+
+// Pooling over `images` images of H x W pixels of `inner` contiguous floats each (C in the first
+// layout, C*kLanes with images = 1 in the second). Windows are clipped at the image's edges.
+struct PoolPass {
+  int32_t images, inner;
+  int32_t height, width, out_height, out_width;
+  int32_t window_h, window_w, stride_h, stride_w, pad_top, pad_left;
+  // Divisor of an average: 0 counts the pixels inside the image, otherwise this number.
+  int32_t divisor;
+};
+
+enum class ActivationKind : int32_t {
+  kLinear, kRelu, kLeakyRelu, kSigmoid, kTanh, kScaledTanh, kElu, kGelu, kSilu
+};
+
+struct KernelTable {
+  const char* isa;        // "baseline", "avx2", "avx512", "neon"
+  int32_t vector_width;   // floats in a vector
+
+  // ---- convolution and dense ------------------------------------------------------------------
+  // Width of the output tiles that conv_samples wants its weights packed in, for `cols` columns
+  // and `outputs` output channels; the last tile is as narrow as what remains.
+  int32_t (*samples_tile)(int32_t cols, int32_t outputs);
+  // Width of conv_channels' tiles (vector_width * vectors a tile). The last tile is padded with
+  // zeros up to a whole number of vectors.
+  int32_t channels_tile;
+  // Packs a weight matrix, element (k, o) at w[row_offset[k] + o*output_step], tile after tile:
+  //   packed[o0*depth + k*width + j] = w(k, o0 + j), o0 = 0, tile, 2*tile...; width = the tile's,
+  // the last tile's rounded up to a multiple of `pad` (1 for conv_samples, vector_width for
+  // conv_channels). `packed` holds depth * (outputs rounded up to pad) floats.
+  void (*pack)(const float* w, const int64_t* row_offset, int64_t output_step, int32_t outputs,
+               int32_t depth, int32_t tile, int32_t pad, float* packed);
+  // Samples in lanes; w packed with samples_tile(pass.cols, pass.outputs). bias may be null.
+  void (*conv_samples)(const ConvPass& pass, const float* x, const float* w, const float* bias,
+                       float floor, float* y);
+  // Channels in lanes, one image. w_step = 0: w is packed with channels_tile. Otherwise w is the
+  // plain matrix with w_step floats from row to row (at least `outputs`), read in place.
+  void (*conv_channels)(const ConvPass& pass, const float* x, const float* w, int64_t w_step,
+                        const float* bias, float floor, float* y);
+  // Weight gradients for the forward pass's geometry: dw[(depth k) * dw_step + o] (+)= sum over
+  // output pixels (and lanes, and images) of x * dy, dy laid out as y in the pass.
+  void (*conv_wgrad_samples)(const ConvPass& pass, const float* x, const float* dy, float* dw,
+                             int64_t dw_step, bool accumulate);
+  void (*conv_wgrad_channels)(const ConvPass& pass, int32_t images, const float* x,
+                              int64_t x_image, const float* dy, int64_t dy_image, float* dw,
+                              int64_t dw_step, bool accumulate);
+  // Dense weight gradient with samples in lanes: dw[i*outputs + o] (+)= sum_n x[i][n] * dy_rows[n][o];
+  // x: [inputs][kLanes]; dy_rows: [kLanes][dy_step] (transposed first with samples_to_rows).
+  void (*dense_wgrad_samples)(int32_t inputs, int32_t outputs, const float* x,
+                              const float* dy_rows, int64_t dy_step, float* dw, bool accumulate);
+  // y[i] = sum_o w[i*outputs + o] * v[o]: a dense layer's input gradient for one sample.
+  void (*dot_rows)(int32_t rows, int32_t outputs, const float* w, const float* v, float* y);
+  // db[c] (+)= sum over pixels (and lanes) of dy; dy: [pixels][channels] positions.
+  void (*bias_grad_samples)(int64_t pixels, int32_t channels, const float* dy, float* db,
+                            bool accumulate);
+  void (*bias_grad_channels)(int64_t pixels, int32_t channels, const float* dy, float* db,
+                             bool accumulate);
+
+  // ---- per-channel affine map: y = x*a[c] + b[c] (b may be null); da[c] (+)= sum dy*x ----------
+  void (*channel_affine_samples)(int64_t pixels, int32_t channels, const float* a, const float* b,
+                                 const float* x, float* y);
+  void (*channel_affine_channels)(int64_t pixels, int32_t channels, const float* a,
+                                  const float* b, const float* x, float* y);
+  void (*channel_dot_samples)(int64_t pixels, int32_t channels, const float* dy, const float* x,
+                              float* da, bool accumulate);
+  void (*channel_dot_channels)(int64_t pixels, int32_t channels, const float* dy, const float* x,
+                               float* da, bool accumulate);
+
+  // ---- pooling --------------------------------------------------------------------------------
+  // index (may be null: inference): the winner's place in its window, kh*window_w + kw, as a float
+  // (exact below 2^24); the first of equals wins. A window's first pixel inside the image starts it.
+  void (*max_pool)(const PoolPass& pass, const float* x, float* y, float* index);
+  // dx is overwritten: zero where no window chose the pixel; overlapping windows add up in window
+  // order. (The same gather serves the curvature pass.)
+  void (*max_pool_backward)(const PoolPass& pass, const float* dy, const float* index, float* dx);
+  // y = sum / divisor; backward spreads dy * (1/divisor)^order, order 1 (gradient) or 2 (curvature).
+  void (*avg_pool)(const PoolPass& pass, const float* x, float* y);
+  void (*avg_pool_backward)(const PoolPass& pass, const float* dy, float* dx, int32_t order);
+
+  // ---- elementwise; in place is allowed -------------------------------------------------------
+  void (*activation)(ActivationKind kind, float alpha, int64_t n, const float* x, float* y);
+  // dx = dy * f'^order. f' is written in terms of y for linear, relu, leaky_relu (alpha >= 0),
+  // sigmoid, tanh, scaled_tanh, elu (alpha >= 0), where x may be null, else of x (y may be null).
+  void (*activation_backward)(ActivationKind kind, float alpha, int64_t n, const float* x,
+                              const float* y, const float* dy, float* dx, int32_t order);
+  void (*add)(int64_t n, const float* a, const float* b, float* y);
+  void (*multiply)(int64_t n, const float* a, const float* b, float* y);
+  void (*scale)(int64_t n, float a, const float* x, float* y);
+
+  // ---- rows of logits -------------------------------------------------------------------------
+  void (*softmax)(int64_t rows, int32_t cols, const float* x, float* y);
+  // dx = y * (dy - sum(dy*y)) a row.
+  void (*softmax_backward)(int64_t rows, int32_t cols, const float* y, const float* dy, float* dx);
+
+  // ---- layout ---------------------------------------------------------------------------------
+  // y[f][n] = rows[n][f] for n < samples (<= kLanes), 0 in the other lanes.
+  void (*rows_to_samples)(int64_t features, int32_t samples, const float* const* rows, float* y);
+  void (*bytes_to_samples)(int64_t features, int32_t samples, const uint8_t* const* rows, float* y);
+  void (*bytes_to_floats)(int64_t n, const uint8_t* x, float* y);
+  // y[n*y_step + f] = x[f][n] for n < samples.
+  void (*samples_to_rows)(int64_t features, int32_t samples, const float* x, int64_t y_step,
+                          float* y);
+
+  // ---- optimizers: n parameters, gradient g, in place -----------------------------------------
+  // out[i] = parts[0][i] + ... in a fixed pairwise tree: ((p0+p1)+(p2+p3))+..., an odd one out
+  // passes to the next level as it is. out may be parts[0]. count >= 1, at most 64.
+  void (*sum_tree)(int64_t n, int32_t count, const float* const* parts, float* out);
+  // In all of them first w *= 1 - decay (decay = learning rate * decoupled weight decay).
+  // v = momentum*v - lr*g; w += v, or momentum*v - lr*g with Nesterov (Keras's SGD).
+  // momentum == 0: w -= lr*g, v may be null.
+  void (*sgd)(int64_t n, float lr, float momentum, bool nesterov, float decay, const float* g,
+              float* w, float* v);
+  // m += (g-m)*(1-beta1); v += (g*g-v)*(1-beta2); w -= lr_t*m/(sqrt(v)+epsilon), where the caller
+  // folded the bias corrections into lr_t = lr*sqrt(1-beta2^t)/(1-beta1^t) (Keras's Adam).
+  void (*adam)(int64_t n, float lr_t, float beta1, float beta2, float epsilon, float decay,
+               const float* g, float* w, float* m, float* v);
+  // v = rho*v + (1-rho)*g*g; [centered: a = rho*a + (1-rho)*g, d = v - a*a else d = v]
+  // step = lr*g/sqrt(d+epsilon); [momentum: b = momentum*b + step, w -= b] else w -= step.
+  // a and b may be null where unused (Keras's RMSprop).
+  void (*rmsprop)(int64_t n, float lr, float rho, float momentum, float epsilon, float decay,
+                  const float* g, float* w, float* v, float* a, float* b);
+  // Stochastic diagonal Levenberg-Marquardt: w -= eta / (mu + h) * g (LeCun et al. 1998, eq. 18).
+  void (*sdlm)(int64_t n, float eta, float mu, const float* h, float decay, const float* g,
+               float* w);
+
+  // Runs iterations * 16 independent vector multiply-adds (one for multiply, one for add where the
+  // ISA has no FMA) and returns the floating-point operations done: the machine's FMA limit.
+  int64_t (*fma_chain)(int64_t iterations);
+};
+
+// Levels in rising order on one architecture.
+enum class Isa : int32_t { kBaseline, kAvx2, kAvx512, kNeon, kScalar };
+constexpr int kIsaCount = 5;
+
+// The table of one level, or null where it was not compiled in or this CPU (or its OS) lacks it.
+const KernelTable* kernel_table(Isa isa);
+// The best table, or the one that STRIATE_ISA names; chosen once, at the first call. Throws
+// ValueError, listing the levels at hand, when STRIATE_ISA is unknown or not supported here.
+const KernelTable& kernels();
+
+}  // namespace striate
