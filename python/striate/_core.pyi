@@ -1,0 +1,143 @@
+"""The C++ core, as Python sees it: conversion and the GIL, no arithmetic.
+
+Everything here is private; the public face is `striate`. Shapes are of one sample (no batch axis).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+
+class StriateError(Exception): ...
+class ShapeError(StriateError, ValueError): ...
+class ArgumentError(StriateError, ValueError): ...
+class FormatError(StriateError, ValueError): ...
+class NumericsError(StriateError, ArithmeticError): ...
+
+Pair = tuple[int, int]
+Padding = str | tuple[Pair, Pair]  # "valid", "same" or ((top, bottom), (left, right))
+Initializer = tuple[str, Mapping[str, float]]  # ("glorot_uniform", {}), ("uniform", {"low":..,"high":..})
+
+class Graph:
+    """A network as data. Every method that adds a node returns the id of its output value."""
+
+    def __init__(self) -> None: ...
+    def input(self, shape: Sequence[int], name: str = "input") -> int: ...
+    def conv2d(
+        self, x: int, *, name: str, filters: int, kernel: Pair, strides: Pair = (1, 1),
+        padding: Padding = "valid", dilation: Pair = (1, 1), groups: int = 1,
+        use_bias: bool = True, connections: NDArray[np.bool_] | None = None,
+        kernel_initializer: Initializer = ("glorot_uniform", {}),
+        bias_initializer: Initializer = ("zeros", {}), trainable: bool = True,
+    ) -> int:
+        """connections: [C, filters] booleans, True where input map c feeds output map o."""
+    def dense(
+        self, x: int, *, name: str, units: int, use_bias: bool = True,
+        kernel_initializer: Initializer = ("glorot_uniform", {}),
+        bias_initializer: Initializer = ("zeros", {}), trainable: bool = True,
+    ) -> int: ...
+    def max_pool2d(
+        self, x: int, *, name: str, window: Pair, strides: Pair, padding: Padding = "valid"
+    ) -> int: ...
+    def avg_pool2d(
+        self, x: int, *, name: str, window: Pair, strides: Pair, padding: Padding = "valid",
+        count_include_pad: bool = False,
+    ) -> int: ...
+    def global_max_pool2d(self, x: int, *, name: str, keepdims: bool = False) -> int: ...
+    def global_avg_pool2d(self, x: int, *, name: str, keepdims: bool = False) -> int: ...
+    def subsample2d(
+        self, x: int, *, name: str, window: Pair, strides: Pair,
+        coefficient_initializer: Initializer = ..., bias_initializer: Initializer = ...,
+        trainable: bool = True,
+    ) -> int:
+        """LeNet-5's S layers: y = coefficient[c] * sum(window) + bias[c], before the squash."""
+    def flatten(self, x: int, *, name: str) -> int: ...
+    def activation(self, x: int, *, name: str, kind: str, alpha: float = 0.0) -> int:
+        """kind: linear relu leaky_relu sigmoid tanh scaled_tanh elu gelu silu softmax"""
+    def dropout(self, x: int, *, name: str, rate: float) -> int: ...
+    def rbf(self, x: int, *, name: str, codes: NDArray[np.float32]) -> int:
+        """LeNet-5's output: y[i] = sum_j (x[j] - codes[i, j])**2; codes [classes, F], not trained."""
+    def shape(self, value: int) -> tuple[int, ...]: ...
+    def cost(self, value: int) -> dict[str, int]:
+        """Of the node that makes `value`: {"macs": .., "connections": .., "parameters": ..,
+        "trainable": ..} for one sample (parameters counts what a connection table leaves)."""
+
+class Network:
+    """A graph with its parameters, and the engine that trains and runs it."""
+
+    def __init__(self, graph: Graph, output: int, seed: int = 0) -> None: ...
+    def parameters(self) -> list[dict[str, Any]]:
+        """In get_weights order: {"name": "c1/kernel", "layer": "c1", "shape": (5,5,1,6),
+        "trainable": True, "count": 150}"""
+    def get_parameter(self, index: int) -> NDArray[np.float32]: ...
+    def set_parameter(self, index: int, value: NDArray[np.float32]) -> None: ...
+    def set_trainable(self, index: int, trainable: bool) -> None: ...
+    def compile(
+        self, loss: str, loss_options: Mapping[str, float | bool],
+        optimizer: str, optimizer_options: Mapping[str, float | bool],
+        schedule: tuple[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """loss: sparse_categorical_crossentropy | categorical_crossentropy (from_logits) |
+        binary_crossentropy (from_logits) | mean_squared_error | map (j).
+        optimizer: sgd (learning_rate momentum nesterov weight_decay) | adam | adamw (beta_1 beta_2
+        epsilon) | rmsprop (rho momentum epsilon centered) | sdlm (learning_rate mu)."""
+    learning_rate: float
+    """The rate of the next step (a schedule's value at `iterations`); assigning ends the schedule."""
+    iterations: int
+    """Optimizer steps taken; a schedule's clock."""
+    check_numerics: bool
+    def train_batch(
+        self, x: NDArray[Any], rows: NDArray[np.int64] | None, y: NDArray[Any],
+        sample_weight: NDArray[np.float32] | None = None,
+        outputs: NDArray[np.float32] | None = None,
+    ) -> tuple[float, int]:
+        """One optimizer step. x: float32 or uint8, C-contiguous [N, ...]; rows picks the batch's
+        samples from x, y and sample_weight (None: all, in order). y: int64 [N] or float32 [N, K].
+        Returns (mean loss, samples classified right). outputs: [batch, K], filled if given."""
+    def test_batch(
+        self, x: NDArray[Any], rows: NDArray[np.int64] | None, y: NDArray[Any],
+        sample_weight: NDArray[np.float32] | None = None,
+        outputs: NDArray[np.float32] | None = None,
+    ) -> tuple[float, int]: ...
+    def predict(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """All samples of x (float32 or uint8, C-contiguous) in one call: [N, *output shape]."""
+    def gradients(
+        self, x: NDArray[Any], y: NDArray[Any], sample_weight: NDArray[np.float32] | None = None,
+        training: bool = False,
+    ) -> tuple[float, list[NDArray[np.float32]], NDArray[np.float32]]:
+        """(loss, a gradient per parameter, the input's gradient); nothing is updated."""
+    def estimate_curvature(self, x: NDArray[Any], rows: NDArray[np.int64] | None,
+                           y: NDArray[Any]) -> None:
+        """Gauss-Newton diagonal for sdlm, averaged over the samples given."""
+    def curvature(self, index: int) -> NDArray[np.float32]: ...
+    def optimizer_state(self) -> dict[str, NDArray[np.float32]]:
+        """Flat slot buffers by name, in the flat parameter order; empty before the first step."""
+    def set_optimizer_state(self, state: Mapping[str, NDArray[np.float32]]) -> None: ...
+    def memory(self, batch: int, training: bool = True) -> dict[str, int]: ...
+    def weights_hash(self) -> str:
+        """SHA-256 free: a 64-bit FNV-1a of all parameter bytes, as 16 hex digits."""
+
+def schedule_value(kind: str, options: Mapping[str, Any], step: int) -> float:
+    """constant(value) step(initial, factor, every) exponential(initial, rate, every, staircase)
+    cosine(initial, steps, final_fraction, warmup_steps) one_cycle(maximum, steps, pct_start,
+    div_factor, final_div_factor) piecewise(boundaries, values): as PyTorch/Keras define them."""
+
+def shuffled(n: int, seed: int, epoch: int) -> NDArray[np.int64]: ...
+def philox4x32(counter: Sequence[int], key: Sequence[int]) -> tuple[int, int, int, int]: ...
+def isa() -> str: ...
+def available_isas() -> list[str]: ...
+def num_threads() -> int: ...
+def thread_reason() -> str: ...
+def set_num_threads(threads: int) -> None: ...
+def parallel_backend() -> str: ...
+def compiler() -> str: ...
+def measure_fma_peak(threads: int) -> float: ...
+def read_idx(path: str) -> NDArray[Any]: ...
+def write_idx(path: str, array: NDArray[Any]) -> None: ...
+def read_safetensors(path: str) -> tuple[dict[str, str], dict[str, NDArray[Any]]]: ...
+def write_safetensors(
+    path: str, metadata: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]
+) -> None: ...
