@@ -1,0 +1,169 @@
+#include "ops/dense_step.h"
+
+#include <limits>
+
+#include "core/checked.h"
+#include "core/storage.h"
+
+namespace striate {
+namespace {
+
+constexpr float kNoFloor = -std::numeric_limits<float>::infinity();
+// Below this many samples a block, packing weights costs more than reading them in place: at
+// batch 1 it would touch 2 * I * O floats for I * O multiply-accumulates.
+constexpr int kPackFrom = 4;
+
+// One matrix product as a pass: a single output row of `cols` pixels, one run of `depth`.
+struct ProductPass {
+  ConvPass pass{};
+  Run run{};
+  std::int32_t row_runs[2] = {0, 1};
+
+  ProductPass(std::int64_t cols, std::int64_t depth, std::int64_t outputs) {
+    run = {0, narrow<std::int32_t>(depth), 0};
+    pass.rows = 1;
+    pass.cols = narrow<std::int32_t>(cols);
+    pass.outputs = narrow<std::int32_t>(outputs);
+    pass.depth = run.length;
+    pass.x_col = depth;
+    pass.y_col = outputs;
+    pass.runs = &run;
+    pass.row_runs = row_runs;
+  }
+};
+
+class DenseStep : public Step {
+ public:
+  DenseStep(DenseShape shape, const StepOptions& o) : s_(std::move(shape)), k_(*o.kernels) {
+    backward_reads_x = true;
+    for (std::int64_t i = 0; i < s_.inputs; ++i) forward_rows_.push_back(i * s_.outputs);
+    for (std::int64_t i = 0; i < s_.outputs; ++i) backward_rows_.push_back(i);
+  }
+
+ protected:
+  std::int32_t inputs() const { return static_cast<std::int32_t>(s_.inputs); }
+  std::int32_t outputs() const { return static_cast<std::int32_t>(s_.outputs); }
+  const float* bias(const StepArgs& a) const { return s_.bias ? a.params[1] : nullptr; }
+  // Packs W for the forward product at packed, and W transposed behind it.
+  void pack_both(const float* w, int forward_tile, int backward_tile, int pad, float* packed,
+                 bool training) const {
+    k_.pack(w, forward_rows_.data(), 1, outputs(), inputs(), forward_tile, pad, packed);
+    if (training)
+      k_.pack(w, backward_rows_.data(), s_.outputs, inputs(), outputs(), backward_tile, pad,
+              packed + transposed_at_);
+  }
+  void mask_gradient(float* dw) const {
+    if (!s_.weight_mask.empty()) k_.multiply(s_.inputs * s_.outputs, dw, s_.weight_mask.data(), dw);
+  }
+
+  DenseShape s_;
+  const KernelTable& k_;
+  std::int64_t transposed_at_ = 0;
+
+ private:
+  std::vector<std::int64_t> forward_rows_, backward_rows_;
+};
+
+class DenseSamples final : public DenseStep {
+ public:
+  DenseSamples(DenseShape shape, const StepOptions& o) : DenseStep(std::move(shape), o) {
+    transposed_at_ = align_up(s_.inputs * s_.outputs);
+    packed_size = 2 * transposed_at_;
+    dy_step_ = align_up(s_.outputs);
+    // dy transposed, then (second order) x squared.
+    scratch_size = dy_step_ * kLanes + s_.inputs * kLanes;
+  }
+
+  void pack(const float* const* params, float* packed, bool training) const override {
+    pack_both(params[0], k_.samples_tile(1, outputs()), k_.samples_tile(1, inputs()), 1, packed,
+              training);
+  }
+
+  void forward(const ForwardArgs& a) const override {
+    const ProductPass p(1, s_.inputs, s_.outputs);
+    k_.conv_samples(p.pass, a.x[0], a.packed, bias(a), kNoFloor, a.y);
+  }
+
+  void backward(const BackwardArgs& a) const override {
+    if (a.dx[0]) {
+      const ProductPass p(1, s_.outputs, s_.inputs);
+      k_.conv_samples(p.pass, a.dy, a.packed + transposed_at_, nullptr, kNoFloor, a.dx[0]);
+    }
+    if (!a.dparams[0]) return;
+    const float* x = a.x[0];
+    if (a.order == 2) {
+      float* squared = a.scratch + dy_step_ * kLanes;
+      k_.multiply(s_.inputs * kLanes, x, x, squared);
+      x = squared;
+    }
+    k_.samples_to_rows(s_.outputs, kLanes, a.dy, dy_step_, a.scratch);
+    k_.dense_wgrad_samples(inputs(), outputs(), x, a.scratch, dy_step_, a.dparams[0], a.accumulate);
+    mask_gradient(a.dparams[0]);
+    if (s_.bias) k_.bias_grad_samples(1, outputs(), a.dy, a.dparams[1], a.accumulate);
+  }
+
+ private:
+  std::int64_t dy_step_;
+};
+
+class DenseChannels final : public DenseStep {
+ public:
+  DenseChannels(DenseShape shape, const StepOptions& o)
+      : DenseStep(std::move(shape), o), packs_(o.block_samples >= kPackFrom) {
+    scratch_size = s_.inputs * o.block_samples;  // x squared (second order)
+    if (!packs_) return;
+    const auto padded = [&](std::int64_t n) {
+      return (n + k_.vector_width - 1) / k_.vector_width * k_.vector_width;
+    };
+    transposed_at_ = align_up(checked_mul(s_.inputs, padded(s_.outputs)));
+    packed_size = transposed_at_ + align_up(checked_mul(s_.outputs, padded(s_.inputs)));
+  }
+
+  void pack(const float* const* params, float* packed, bool training) const override {
+    if (packs_)
+      pack_both(params[0], k_.channels_tile, k_.channels_tile, k_.vector_width, packed, training);
+  }
+
+  void forward(const ForwardArgs& a) const override {
+    const ProductPass p(a.samples, s_.inputs, s_.outputs);
+    k_.conv_channels(p.pass, a.x[0], packs_ ? a.packed : a.params[0], packs_ ? 0 : s_.outputs,
+                     bias(a), kNoFloor, a.y);
+  }
+
+  void backward(const BackwardArgs& a) const override {
+    if (a.dx[0]) input_gradient(a);
+    if (!a.dparams[0]) return;
+    const float* x = a.x[0];
+    if (a.order == 2) {
+      k_.multiply(s_.inputs * a.samples, x, x, a.scratch);
+      x = a.scratch;
+    }
+    const ProductPass p(a.samples, s_.inputs, s_.outputs);
+    k_.conv_wgrad_channels(p.pass, 1, x, 0, a.dy, 0, a.dparams[0], s_.outputs, a.accumulate);
+    mask_gradient(a.dparams[0]);
+    if (s_.bias) k_.bias_grad_channels(a.samples, outputs(), a.dy, a.dparams[1], a.accumulate);
+  }
+
+ private:
+  void input_gradient(const BackwardArgs& a) const {
+    if (packs_) {
+      const ProductPass p(a.samples, s_.outputs, s_.inputs);
+      k_.conv_channels(p.pass, a.dy, a.packed + transposed_at_, 0, nullptr, kNoFloor, a.dx[0]);
+      return;
+    }
+    for (int n = 0; n < a.samples; ++n)
+      k_.dot_rows(inputs(), outputs(), a.params[0], a.dy + n * s_.outputs, a.dx[0] + n * s_.inputs);
+  }
+
+  bool packs_;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> bind_dense(DenseShape shape, const StepOptions& options) {
+  if (options.layout == Layout::kSamples)
+    return std::make_unique<DenseSamples>(std::move(shape), options);
+  return std::make_unique<DenseChannels>(std::move(shape), options);
+}
+
+}  // namespace striate

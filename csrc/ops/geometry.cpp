@@ -1,0 +1,55 @@
+#include "ops/geometry.h"
+
+#include <algorithm>
+
+#include "core/checked.h"
+
+namespace striate {
+namespace {
+constexpr std::int64_t kLimit = std::int64_t{1} << 20;  // keeps every product below in int64
+}
+
+void check_extent(const Extent& e, const char* what) {
+  if (e.h < 1 || e.w < 1 || e.h >= kLimit || e.w >= kLimit)
+    throw ValueError(std::string(what) + " must be from 1 to 2^20 - 1, got (" +
+                     std::to_string(e.h) + ", " + std::to_string(e.w) + ")");
+}
+
+void check_padding(const Padding& p) {
+  for (std::int64_t v : {p.top, p.bottom, p.left, p.right})
+    if (v < 0 || v >= kLimit)
+      throw ValueError("padding must be from 0 to 2^20 - 1, got " + std::to_string(v));
+}
+
+WindowAxis resolve_window(std::int64_t in, std::int64_t window, std::int64_t stride,
+                          std::int64_t dilation, const Padding& padding, bool vertical) {
+  WindowAxis a{in, 0, window, stride, dilation, 0, 0};
+  const std::int64_t reach = checked_add(checked_mul(dilation, window - 1), 1);
+  if (padding.kind == Padding::Kind::kSame) {
+    a.out = (in + stride - 1) / stride;
+    const std::int64_t total = std::max<std::int64_t>((a.out - 1) * stride + reach - in, 0);
+    a.before = total / 2;
+    a.after = total - a.before;
+    return a;
+  }
+  if (padding.kind == Padding::Kind::kExplicit) {
+    a.before = vertical ? padding.top : padding.left;
+    a.after = vertical ? padding.bottom : padding.right;
+  }
+  const std::int64_t room = checked_add(in, a.before + a.after);
+  if (reach > room)
+    throw ShapeError(std::string("input ") + (vertical ? "height " : "width ") +
+                     std::to_string(in) + (a.before + a.after ? " with its padding" : "") +
+                     " is smaller than the window of " + std::to_string(reach) +
+                     ": use padding=\"same\", a smaller window, or a larger image");
+  a.out = (room - reach) / stride + 1;
+  return a;
+}
+
+Window2D resolve_window(const Shape& image, const Extent& window, const Extent& strides,
+                        const Extent& dilation, const Padding& padding) {
+  return {resolve_window(image[0], window.h, strides.h, dilation.h, padding, true),
+          resolve_window(image[1], window.w, strides.w, dilation.w, padding, false)};
+}
+
+}  // namespace striate

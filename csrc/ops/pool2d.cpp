@@ -1,0 +1,137 @@
+// Max and average pooling, local and global. Windows are clipped at the image's edges, so the
+// padding never wins a maximum and, unless count_include_pad, never enters an average (as Keras).
+#include "core/checked.h"
+#include "ops/geometry.h"
+#include "ops/op.h"
+
+namespace striate {
+namespace {
+
+class PoolStep : public Step {
+ public:
+  PoolStep(const PoolPass& pass, const StepOptions& o)
+      : pass_(pass), k_(*o.kernels), samples_layout_(o.layout == Layout::kSamples) {
+    if (samples_layout_) {
+      pass_.images = 1;
+      pass_.inner *= kLanes;
+    }
+  }
+
+ protected:
+  PoolPass block_pass(const StepArgs& a) const {
+    PoolPass p = pass_;
+    if (!samples_layout_) p.images = a.samples;
+    return p;
+  }
+  PoolPass pass_;
+  const KernelTable& k_;
+  bool samples_layout_;
+};
+
+class MaxPoolStep final : public PoolStep {
+ public:
+  MaxPoolStep(const PoolPass& pass, const StepOptions& o) : PoolStep(pass, o) {
+    // The winner's index instead of x: x's memory is free as soon as y is made.
+    saved_size = std::int64_t{pass.out_height} * pass.out_width * pass.inner *
+                 (samples_layout_ ? kLanes : o.block_samples);
+  }
+  void forward(const ForwardArgs& a) const override {
+    k_.max_pool(block_pass(a), a.x[0], a.y, a.training ? a.saved : nullptr);
+  }
+  void backward(const BackwardArgs& a) const override {
+    if (a.dx[0]) k_.max_pool_backward(block_pass(a), a.dy, a.saved, a.dx[0]);
+  }
+};
+
+class AvgPoolStep final : public PoolStep {
+ public:
+  using PoolStep::PoolStep;
+  void forward(const ForwardArgs& a) const override { k_.avg_pool(block_pass(a), a.x[0], a.y); }
+  void backward(const BackwardArgs& a) const override {
+    if (a.dx[0]) k_.avg_pool_backward(block_pass(a), a.dy, a.dx[0], a.order);
+  }
+};
+
+class Pool2D final : public Op {
+ public:
+  Pool2D(Pool2DOptions o, bool max) : o_(o), max_(max) {}
+  const char* kind() const override { return max_ ? "max_pool2d" : "avg_pool2d"; }
+
+  Shape output_shape(const std::vector<Shape>& in) const override {
+    const Shape& s = image_input(in);
+    const Window2D w = resolve_window(s, o_.window, o_.strides, {1, 1}, o_.padding);
+    if (w.h.before >= o_.window.h || w.h.after >= o_.window.h || w.w.before >= o_.window.w ||
+        w.w.after >= o_.window.w)
+      throw ShapeError(
+          "padding must be smaller than the pooling window: a window would lie "
+          "entirely in it");
+    return {w.h.out, w.w.out, s[2]};
+  }
+  bool supports(Layout) const override { return true; }
+  bool is_max_pool() const override { return max_; }
+
+  std::unique_ptr<Step> bind(const StepOptions& options) const override {
+    const Shape& s = options.inputs[0];
+    const Window2D w = resolve_window(s, o_.window, o_.strides, {1, 1}, o_.padding);
+    const auto i32 = [](std::int64_t v) { return narrow<std::int32_t>(v); };
+    const std::int64_t area = checked_mul(o_.window.h, o_.window.w);
+    const PoolPass pass{1,
+                        i32(s[2]),
+                        i32(s[0]),
+                        i32(s[1]),
+                        i32(w.h.out),
+                        i32(w.w.out),
+                        i32(o_.window.h),
+                        i32(o_.window.w),
+                        i32(o_.strides.h),
+                        i32(o_.strides.w),
+                        i32(w.h.before),
+                        i32(w.w.before),
+                        o_.count_include_pad ? i32(area) : 0};
+    if (max_) return std::make_unique<MaxPoolStep>(pass, options);
+    return std::make_unique<AvgPoolStep>(pass, options);
+  }
+
+ private:
+  Pool2DOptions o_;
+  bool max_;
+};
+
+// The whole image is the window.
+class GlobalPool2D final : public Op {
+ public:
+  GlobalPool2D(bool max, bool keepdims) : max_(max), keepdims_(keepdims) {}
+  const char* kind() const override { return max_ ? "global_max_pool2d" : "global_avg_pool2d"; }
+  Shape output_shape(const std::vector<Shape>& in) const override {
+    const Shape& s = image_input(in);
+    return keepdims_ ? Shape{1, 1, s[2]} : Shape{s[2]};
+  }
+  bool supports(Layout) const override { return true; }
+  bool is_max_pool() const override { return max_; }
+  std::unique_ptr<Step> bind(const StepOptions& options) const override {
+    const Shape& s = options.inputs[0];
+    const auto h = narrow<std::int32_t>(s[0]), w = narrow<std::int32_t>(s[1]);
+    const PoolPass pass{1, narrow<std::int32_t>(s[2]), h, w, 1, 1, h, w, h, w, 0, 0, 0};
+    if (max_) return std::make_unique<MaxPoolStep>(pass, options);
+    return std::make_unique<AvgPoolStep>(pass, options);
+  }
+
+ private:
+  bool max_, keepdims_;
+};
+
+OpPtr pool2d(const Pool2DOptions& o, bool max) {
+  check_extent(o.window, "pool window");
+  check_extent(o.strides, "strides");
+  check_padding(o.padding);
+  return std::make_shared<Pool2D>(o, max);
+}
+
+}  // namespace
+
+OpPtr max_pool2d(Pool2DOptions options) { return pool2d(options, true); }
+OpPtr avg_pool2d(Pool2DOptions options) { return pool2d(options, false); }
+OpPtr global_max_pool2d(bool keepdims) { return std::make_shared<GlobalPool2D>(true, keepdims); }
+OpPtr global_avg_pool2d(bool keepdims) { return std::make_shared<GlobalPool2D>(false, keepdims); }
+
+}  // namespace striate
