@@ -40,8 +40,9 @@ class AtomicFile {
   void commit();
 
  private:
+  struct Unopened {};
+  AtomicFile(std::string path, Unopened);
   void open_temporary(mode_t mode);
-  void sync_and_close();
   [[noreturn]] void fail(const char* what, int code) const;
 
   const FileCalls& calls_;

@@ -1,5 +1,6 @@
 #pragma once
-// Fixed-endian loads and stores, by shifts: right on any host, and one instruction where it matters.
+// Fixed-endian loads and stores, by shifts: right on any host, and one instruction where it
+// matters.
 #include <cstdint>
 
 namespace striate::io {

@@ -27,8 +27,8 @@ constexpr unsigned kMaxCodeLength = 15;
 template <unsigned kBits, std::size_t kSymbols>
 struct HuffmanTable {
   static constexpr unsigned kPrimaryBits = kBits;
-  std::array<std::uint32_t, (std::size_t{1} << kBits) +
-                                ((kSymbols / 2) << (kMaxCodeLength - kBits))>
+  std::array<std::uint32_t,
+             (std::size_t{1} << kBits) + ((kSymbols / 2) << (kMaxCodeLength - kBits))>
       entries;
 };
 using LiteralTable = HuffmanTable<11, 288>;

@@ -35,7 +35,8 @@ bool is_idx_type(unsigned code) { return (code >= 0x08 && code <= 0x0E) && code 
 Header parse_header(const std::uint8_t* head, std::size_t size, const std::string& name) {
   if (size < 4) throw FormatError(name + ": too short for an IDX file");
   if (head[0] != 0 || head[1] != 0 || !is_idx_type(head[2]))
-    throw FormatError(name + ": not an IDX file: it should start with 0, 0, a type code and a rank");
+    throw FormatError(name +
+                      ": not an IDX file: it should start with 0, 0, a type code and a rank");
   const std::size_t rank = head[3];
   if (rank < 1 || rank > kMaxRank)
     throw FormatError(name + ": IDX rank must be 1 to 8, got " + std::to_string(rank));
@@ -88,11 +89,15 @@ IdxArray parse_gzip(const std::uint8_t* data, std::size_t size, const std::strin
 std::int64_t idx_item_size(IdxType type) {
   switch (type) {
     case IdxType::kUint8:
-    case IdxType::kInt8: return 1;
-    case IdxType::kInt16: return 2;
+    case IdxType::kInt8:
+      return 1;
+    case IdxType::kInt16:
+      return 2;
     case IdxType::kInt32:
-    case IdxType::kFloat32: return 4;
-    case IdxType::kFloat64: return 8;
+    case IdxType::kFloat32:
+      return 4;
+    case IdxType::kFloat64:
+      return 8;
   }
   throw ValueError("unknown IDX type code " + std::to_string(static_cast<unsigned>(type)));
 }
@@ -130,7 +135,8 @@ IdxArray read_idx(const std::string& path) {
 
 void write_idx(const std::string& path, const IdxArray& array) {
   const auto code = static_cast<std::uint8_t>(array.type);
-  if (!is_idx_type(code)) throw ValueError(path + ": unknown IDX type code " + std::to_string(code));
+  if (!is_idx_type(code))
+    throw ValueError(path + ": unknown IDX type code " + std::to_string(code));
   if (array.shape.empty() || array.shape.size() > kMaxRank)
     throw ValueError(path + ": IDX rank must be 1 to 8, got " + std::to_string(array.shape.size()));
   std::array<std::uint8_t, kMaxHeader> head{};

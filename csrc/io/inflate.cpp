@@ -187,10 +187,17 @@ InflateResult Inflater::run() {
     const unsigned type = reader_.take(2);
     reader_.check_not_past_end();
     switch (type) {
-      case 0: fits = stored_block(); break;
-      case 1: fits = compressed_block(kFixed); break;
-      case 2: fits = dynamic_block(); break;
-      default: throw FormatError("DEFLATE: unknown block type 3");
+      case 0:
+        fits = stored_block();
+        break;
+      case 1:
+        fits = compressed_block(kFixed);
+        break;
+      case 2:
+        fits = dynamic_block();
+        break;
+      default:
+        throw FormatError("DEFLATE: unknown block type 3");
     }
   }
   return {fits ? reader_.consumed() : 0, static_cast<std::size_t>(out_ - begin_), fits};

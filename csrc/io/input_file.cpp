@@ -30,7 +30,7 @@ InputFile::InputFile(std::string path) : path_(std::move(path)), fd_(-1) {
     fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   } while (fd_ < 0 && errno == EINTR);
   if (fd_ < 0) fail(path_, "cannot open", errno);
-  struct stat st {};
+  struct stat st{};
   int code = ::fstat(fd_, &st) == 0 ? 0 : errno;
   if (code == 0 && S_ISDIR(st.st_mode)) code = EISDIR;
   if (code == 0 && !S_ISREG(st.st_mode)) code = EINVAL;
