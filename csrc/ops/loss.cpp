@@ -52,45 +52,71 @@ void Loss::run(LossArgs& a) const {
   }
 }
 
-// From logits z: p = softmax(z), L = -sum t log p, dL/dz = p * sum(t) - t, d2L/dz2 ~ p (1 - p).
-// From probabilities that no softmax made: p is normalised and clipped as Keras does.
 void Loss::categorical(LossArgs& a) const {
   const std::int64_t k = a.classes;
   const bool logits = fused_ || options_.from_logits;
   for (int n = 0; n < a.samples; ++n) {
-    float* z = a.outputs + n * k;
-    const float* t = a.targets ? a.targets[n] : nullptr;
-    const std::int64_t label = t ? argmax(t, k) : a.labels[n];
-    a.correct += argmax(z, k) == label;
-    const float w = weight_of(a, n), scale = w * a.scale;
-    const auto target = [&](std::int64_t i) { return t ? t[i] : static_cast<float>(i == label); };
-    const double peak = *std::max_element(z, z + k);
-    double total = 0.0, loss = 0.0, mass = 0.0, dot = 0.0;
-    for (std::int64_t i = 0; i < k; ++i) {
-      total += logits ? std::exp(z[i] - peak) : z[i];
-      mass += target(i);
-    }
-    for (std::int64_t i = 0; i < k; ++i) {
-      if (target(i) == 0.0f) continue;
-      const double p = std::clamp<double>(z[i] / total, kEpsilon, 1.0 - kEpsilon);
-      loss -= target(i) * (logits ? z[i] - peak - std::log(total) : std::log(p));
-      dot += target(i);
-    }
-    a.loss += w * loss;
-    for (std::int64_t i = 0; i < k; ++i) {
-      const double p = logits ? std::exp(z[i] - peak) / total : z[i] / total;
-      if (a.gradient) {
-        double g;
-        if (a.order == 2)
-          g = logits ? p * (1.0 - p) : target(i) / std::max<double>(p * p, kEpsilon);
-        else if (logits)
-          g = p * mass - target(i);
-        else  // d(-sum t log(z / sum z)) / dz, zero where the clip holds
-          g = (p > kEpsilon && p < 1.0 - kEpsilon ? -target(i) / z[i] : 0.0) + dot / total;
-        a.gradient[n * k + i] = static_cast<float>(scale * g);
-      }
-      if (fused_) z[i] = static_cast<float>(p);
-    }
+    const float* z = a.outputs + n * k;
+    CategoricalRow row{k, n, a.targets ? a.targets[n] : nullptr, 0, weight_of(a, n)};
+    row.label = row.targets ? argmax(row.targets, k) : a.labels[n];
+    a.correct += argmax(z, k) == row.label;
+    if (logits)
+      from_logits(a, row);
+    else
+      from_probabilities(a, row);
+  }
+}
+
+// p = softmax(z), L = -sum t log p, dL/dz = p * sum(t) - t, d2L/dz2 ~ p (1 - p). The gradient's
+// bits come from our own exp; libm's log enters the reported loss only.
+void Loss::from_logits(LossArgs& a, const CategoricalRow& row) const {
+  const std::int64_t k = row.classes;
+  float* z = a.outputs + row.sample * k;
+  float* p = fused_ ? z : a.scratch;
+  const double peak = *std::max_element(z, z + k);
+  double mass = 0.0, linear = 0.0;
+  for (std::int64_t i = 0; i < k; ++i) {
+    const double t = row.target(i);
+    mass += t;
+    if (t != 0.0) linear += t * (z[i] - peak);
+  }
+  kernels_.softmax(1, static_cast<std::int32_t>(k), z, p);
+  // The largest p is exp(0) / total.
+  const double log_total = -std::log(static_cast<double>(*std::max_element(p, p + k)));
+  a.loss += row.weight * (mass * log_total - linear);
+  if (!a.gradient) return;
+  const float scale = row.weight * a.scale, m = static_cast<float>(mass);
+  float* gradient = a.gradient + row.sample * k;
+  for (std::int64_t i = 0; i < k; ++i)
+    gradient[i] = scale * (a.order == 2 ? p[i] * (1.0f - p[i]) : p[i] * m - row.target(i));
+}
+
+// Probabilities that no softmax made: normalised and clipped as Keras does, so
+// dL/dz_i = -t_i / z_i + sum(t) / sum(z), without the terms that the clip holds.
+void Loss::from_probabilities(LossArgs& a, const CategoricalRow& row) const {
+  const std::int64_t k = row.classes;
+  const float* z = a.outputs + row.sample * k;
+  double total = 0.0, mass = 0.0, loss = 0.0;
+  for (std::int64_t i = 0; i < k; ++i) total += z[i];
+  const auto clipped = [&](double p) { return !(p > kEpsilon && p < 1.0 - kEpsilon); };
+  for (std::int64_t i = 0; i < k; ++i) {
+    const double t = row.target(i), p = z[i] / total;
+    if (t == 0.0) continue;
+    loss -= t * std::log(std::clamp<double>(p, kEpsilon, 1.0 - kEpsilon));
+    if (!clipped(p)) mass += t;
+  }
+  a.loss += row.weight * loss;
+  if (!a.gradient) return;
+  float* gradient = a.gradient + row.sample * k;
+  for (std::int64_t i = 0; i < k; ++i) {
+    const double t = row.target(i);
+    const bool held = clipped(z[i] / total);
+    double g;
+    if (a.order == 2)
+      g = held ? 0.0 : t / (static_cast<double>(z[i]) * z[i]);
+    else
+      g = mass / total - (held ? 0.0 : t / z[i]);
+    gradient[i] = static_cast<float>(row.weight * a.scale * g);
   }
 }
 

@@ -18,6 +18,7 @@ struct LossArgs {
   // dL/d(outputs), of the logits where fused; order 2: the Gauss-Newton diagonal. Null: not asked.
   float* gradient = nullptr;
   int order = 1;
+  float* scratch = nullptr;    // [K]
   double loss = 0.0;          // out: sum over the block of weight * loss
   std::int64_t correct = 0;   // out: samples classified right
 };
@@ -30,7 +31,17 @@ class Loss {
   void run(LossArgs& args) const;
 
  private:
+  struct CategoricalRow {
+    std::int64_t classes;
+    int sample;
+    const float* targets;  // null: one-hot at label
+    std::int64_t label;
+    float weight;
+    float target(std::int64_t i) const { return targets ? targets[i] : (i == label ? 1.0f : 0.0f); }
+  };
   void categorical(LossArgs& args) const;
+  void from_logits(LossArgs& args, const CategoricalRow& row) const;
+  void from_probabilities(LossArgs& args, const CategoricalRow& row) const;
   void binary(LossArgs& args) const;
   void squared(LossArgs& args) const;
   void map(LossArgs& args) const;

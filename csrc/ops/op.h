@@ -45,12 +45,13 @@ struct RandomKey {
 // `samples` is; lanes beyond hold finite numbers in forward and zeros in dy.
 struct StepArgs {
   int samples = 0;
-  bool training = false;
+  bool training = false;  // dropout is on
+  bool keep = false;      // a backward may follow: `saved` is there to be filled
   RandomKey random;
   const float* const* x = nullptr;       // by input
   const float* const* params = nullptr;  // by parameter of the op
   const float* packed = nullptr;         // what pack() made of them
-  float* saved = nullptr;                // from forward to backward
+  float* saved = nullptr;                // from forward to backward, where `keep`
   float* scratch = nullptr;
 };
 

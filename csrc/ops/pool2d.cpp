@@ -36,7 +36,7 @@ class MaxPoolStep final : public PoolStep {
                  (samples_layout_ ? kLanes : o.block_samples);
   }
   void forward(const ForwardArgs& a) const override {
-    k_.max_pool(block_pass(a), a.x[0], a.y, a.training ? a.saved : nullptr);
+    k_.max_pool(block_pass(a), a.x[0], a.y, a.keep ? a.saved : nullptr);
   }
   void backward(const BackwardArgs& a) const override {
     if (a.dx[0]) k_.max_pool_backward(block_pass(a), a.dy, a.saved, a.dx[0]);

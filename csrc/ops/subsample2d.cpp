@@ -22,10 +22,11 @@ class SubsampleStep final : public Step {
   }
 
   void forward(const ForwardArgs& a) const override {
-    // saved: the sums, which the coefficient's gradient needs.
-    k_.avg_pool(block_pass(a), a.x[0], a.saved);
+    // The sums are kept: the the coefficient's gradient needs them.
+    float* sums = a.keep ? a.saved : a.scratch;
+    k_.avg_pool(block_pass(a), a.x[0], sums);
     const auto affine = samples_layout_ ? k_.channel_affine_samples : k_.channel_affine_channels;
-    affine(pixel_count(a), channels_, a.params[0], a.params[1], a.saved, a.y);
+    affine(pixel_count(a), channels_, a.params[0], a.params[1], sums, a.y);
   }
 
   void backward(const BackwardArgs& a) const override {

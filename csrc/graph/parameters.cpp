@@ -1,0 +1,93 @@
+#include "graph/parameters.h"
+
+#include <cmath>
+
+#include "striate/random.h"
+
+namespace striate {
+
+ParameterTable::ParameterTable(const Graph& graph) {
+  for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+    const Node& node = graph.nodes()[i];
+    first_.push_back(static_cast<int>(all_.size()));
+    if (!node.op) continue;
+    for (ParameterSpec& spec : node.op->parameters(graph.input_shapes(node))) {
+      const std::int64_t size = align_up(spec.shape.size());
+      all_.push_back({node.name + "/" + spec.name, node.name, static_cast<int>(i),
+                      std::move(spec), floats_});
+      floats_ = checked_add(floats_, size);
+    }
+  }
+  first_.push_back(static_cast<int>(all_.size()));
+}
+
+namespace {
+
+// Redraws beyond two standard deviations take the next index, so an element's value depends on
+// its own stream position only through how many draws it needed: each element has its own.
+double truncated(const RandomStream& stream, std::uint32_t element) {
+  constexpr std::uint32_t kTries = 16;  // all 16 outside two sigma: once in 10^21
+  for (std::uint32_t t = 0; t < kTries; ++t) {
+    const double z = stream.normal(element * kTries + t);
+    if (std::abs(z) <= 2.0) return z;
+  }
+  return 0.0;
+}
+
+double fan_of(const ParameterSpec& p, Initializer::Fan fan) {
+  if (fan == Initializer::Fan::kIn) return static_cast<double>(p.fan_in);
+  if (fan == Initializer::Fan::kOut) return static_cast<double>(p.fan_out);
+  return 0.5 * static_cast<double>(p.fan_in + p.fan_out);
+}
+
+double draw(const ParameterSpec& p, const RandomStream& stream, std::uint32_t i) {
+  const Initializer& init = p.initializer;
+  const auto uniform = [&](double low, double high) {
+    return low + (high - low) * static_cast<double>(stream.uniform(i));
+  };
+  switch (init.kind) {
+    case InitializerKind::kConstant:
+      return init.first;
+    case InitializerKind::kUniform:
+      return uniform(init.first, init.second);
+    case InitializerKind::kNormal:
+      return init.first + init.second * stream.normal(i);
+    case InitializerKind::kTruncatedNormal:
+      return init.first + init.second * truncated(stream, i);
+    case InitializerKind::kVarianceScaling: {
+      const double variance = init.first / fan_of(p, init.fan);
+      if (!init.normal) return uniform(-std::sqrt(3.0 * variance), std::sqrt(3.0 * variance));
+      // 0.8796...: a standard normal cut at two sigma has that standard deviation.
+      return std::sqrt(variance) / 0.87962566103423978 * truncated(stream, i);
+    }
+    case InitializerKind::kFanInUniform: {
+      double fan = static_cast<double>(p.fan_in);
+      if (!p.fan_in_by_output.empty())
+        fan = static_cast<double>(p.fan_in_by_output[i % p.fan_in_by_output.size()]);
+      return uniform(-init.first / fan, init.first / fan);
+    }
+  }
+  return 0.0;
+}
+
+}  // namespace
+
+void initialize(const ParameterTable& table, std::uint64_t seed, float* flat) {
+  for (std::size_t i = 0; i < table.all().size(); ++i) {
+    const Parameter& p = table.all()[i];
+    const RandomStream stream(seed, RandomPurpose::kInitialize, static_cast<std::uint32_t>(i));
+    float* w = flat + p.offset;
+    const std::int64_t n = p.spec.shape.size();
+    for (std::int64_t k = 0; k < n; ++k) {
+      const auto at = static_cast<std::size_t>(k);
+      if (!p.spec.values.empty())
+        w[k] = p.spec.values[at];
+      else if (!p.spec.mask.empty() && !p.spec.mask[at])
+        w[k] = 0.0f;
+      else
+        w[k] = static_cast<float>(draw(p.spec, stream, static_cast<std::uint32_t>(k)));
+    }
+  }
+}
+
+}  // namespace striate
