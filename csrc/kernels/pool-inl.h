@@ -1,0 +1,147 @@
+#pragma once
+// Pooling. Both layouts are images of pixels of `inner` contiguous floats; vectors run along them.
+#include "kernels/tiles-inl.h"
+
+namespace striate::STRIATE_ISA_NAMESPACE {
+namespace {
+
+struct Span {
+  int32_t begin, end;
+};
+// The part of a window, or of the windows over a pixel, that exists.
+inline Span window_span(int32_t out, int32_t stride, int32_t pad, int32_t window, int32_t size) {
+  const int32_t first = out * stride - pad;
+  Span s = {first < 0 ? -first : 0, window};
+  if (first + s.end > size) s.end = size - first;
+  return s;
+}
+inline Span windows_over(int32_t in, int32_t stride, int32_t pad, int32_t window, int32_t out) {
+  const int32_t at = in + pad;
+  Span s = {at < window ? 0 : (at - window) / stride + 1, at / stride + 1};
+  if (s.end > out) s.end = out;
+  return s;
+}
+
+// Calls body(offset, load, store) along `inner`, the last vector with masks.
+template <class Body>
+STRIATE_INLINE void along(int32_t inner, Body body) {
+  int32_t i = 0;
+  for (; i + kWidth <= inner; i += kWidth) body(i, kWidth);
+  if (i < inner) body(i, inner - i);
+}
+STRIATE_INLINE V load_some(const float* p, int n) {
+  return n == kWidth ? load(p) : load_tail(p, tail(n));
+}
+STRIATE_INLINE void store_some(float* p, V v, int n) {
+  n == kWidth ? store(p, v) : store_tail(p, v, tail(n));
+}
+
+// One output pixel. x: the window's first pixel, which may lie outside the image.
+STRIATE_INLINE void max_pool_pixel(const PoolPass& p, Span h, Span w, const float* x, float* y,
+                                   float* index) {
+  const int64_t row = static_cast<int64_t>(p.width) * p.inner;
+  along(p.inner, [&](int32_t i, int n) {
+    V best = load_some(x + h.begin * row + w.begin * p.inner + i, n);
+    V place = splat(static_cast<float>(h.begin * p.window_w + w.begin));
+    for (int32_t a = h.begin; a < h.end; ++a) {
+      for (int32_t b = w.begin; b < w.end; ++b) {
+        const V v = load_some(x + a * row + b * p.inner + i, n);
+        const Cond better = gt(v, best);
+        best = select(better, v, best);
+        place = select(better, splat(static_cast<float>(a * p.window_w + b)), place);
+      }
+    }
+    store_some(y + i, best, n);
+    if (index) store_some(index + i, place, n);
+  });
+}
+
+void max_pool(const PoolPass& p, const float* x, float* y, float* index) {
+  const int64_t row = static_cast<int64_t>(p.width) * p.inner;
+  for (int32_t n = 0; n < p.images; ++n, x += p.height * row) {
+    for (int32_t r = 0; r < p.out_height; ++r) {
+      const Span h = window_span(r, p.stride_h, p.pad_top, p.window_h, p.height);
+      for (int32_t c = 0; c < p.out_width; ++c, y += p.inner) {
+        const Span w = window_span(c, p.stride_w, p.pad_left, p.window_w, p.width);
+        const float* from = x + static_cast<int64_t>(r * p.stride_h - p.pad_top) * row +
+                            static_cast<int64_t>(c * p.stride_w - p.pad_left) * p.inner;
+        max_pool_pixel(p, h, w, from, y, index);
+        if (index) index += p.inner;
+      }
+    }
+  }
+}
+
+// Each input pixel gathers from the windows over it, in window order, so nothing is written twice.
+// `take(offset of the window's pixel in dy, place, i, n)` is what one window gives to a vector.
+template <class Take>
+STRIATE_INLINE void pool_gather(const PoolPass& p, float* dx, Take take) {
+  for (int32_t image = 0; image < p.images; ++image) {
+    for (int32_t r = 0; r < p.height; ++r) {
+      const Span h = windows_over(r, p.stride_h, p.pad_top, p.window_h, p.out_height);
+      for (int32_t c = 0; c < p.width; ++c, dx += p.inner) {
+        const Span w = windows_over(c, p.stride_w, p.pad_left, p.window_w, p.out_width);
+        along(p.inner, [&](int32_t i, int n) {
+          V sum = zero();
+          for (int32_t a = h.begin; a < h.end; ++a) {
+            for (int32_t b = w.begin; b < w.end; ++b) {
+              const int64_t pixel = (static_cast<int64_t>(image) * p.out_height + a) * p.out_width;
+              sum = sum + take((pixel + b) * p.inner + i, a, b, r, c, n);
+            }
+          }
+          store_some(dx + i, sum, n);
+        });
+      }
+    }
+  }
+}
+
+void max_pool_backward(const PoolPass& p, const float* dy, const float* index, float* dx) {
+  pool_gather(p, dx, [&](int64_t at, int32_t a, int32_t b, int32_t r, int32_t c, int n) {
+    const int32_t kh = r + p.pad_top - a * p.stride_h, kw = c + p.pad_left - b * p.stride_w;
+    const Cond mine = eq(load_some(index + at, n), splat(static_cast<float>(kh * p.window_w + kw)));
+    return select(mine, load_some(dy + at, n), zero());
+  });
+}
+
+inline float pool_share(const PoolPass& p, int32_t r, int32_t c) {
+  if (p.divisor != 0) return 1.0f / static_cast<float>(p.divisor);
+  const Span h = window_span(r, p.stride_h, p.pad_top, p.window_h, p.height);
+  const Span w = window_span(c, p.stride_w, p.pad_left, p.window_w, p.width);
+  return 1.0f / static_cast<float>((h.end - h.begin) * (w.end - w.begin));
+}
+
+void avg_pool(const PoolPass& p, const float* x, float* y) {
+  const int64_t row = static_cast<int64_t>(p.width) * p.inner;
+  for (int32_t image = 0; image < p.images; ++image, x += p.height * row) {
+    for (int32_t r = 0; r < p.out_height; ++r) {
+      const Span h = window_span(r, p.stride_h, p.pad_top, p.window_h, p.height);
+      for (int32_t c = 0; c < p.out_width; ++c, y += p.inner) {
+        const Span w = window_span(c, p.stride_w, p.pad_left, p.window_w, p.width);
+        const float* from = x + static_cast<int64_t>(r * p.stride_h - p.pad_top) * row +
+                            static_cast<int64_t>(c * p.stride_w - p.pad_left) * p.inner;
+        const int32_t pixels = (h.end - h.begin) * (w.end - w.begin);
+        const V divisor = splat(static_cast<float>(p.divisor != 0 ? p.divisor : pixels));
+        along(p.inner, [&](int32_t i, int n) {
+          V sum = zero();
+          for (int32_t a = h.begin; a < h.end; ++a) {
+            for (int32_t b = w.begin; b < w.end; ++b) {
+              sum = sum + load_some(from + a * row + b * p.inner + i, n);
+            }
+          }
+          store_some(y + i, sum / divisor, n);
+        });
+      }
+    }
+  }
+}
+
+void avg_pool_backward(const PoolPass& p, const float* dy, float* dx, int32_t order) {
+  pool_gather(p, dx, [&](int64_t at, int32_t a, int32_t b, int32_t, int32_t, int n) {
+    const float share = pool_share(p, a, b);
+    return load_some(dy + at, n) * splat(order == 2 ? share * share : share);
+  });
+}
+
+}  // namespace
+}  // namespace striate::STRIATE_ISA_NAMESPACE

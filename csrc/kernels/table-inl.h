@@ -1,0 +1,75 @@
+#pragma once
+// The last of the per-ISA files: gathers the kernels into the table, the ISA's one symbol.
+#include "kernels/activation-inl.h"
+#include "kernels/conv_channels-inl.h"
+#include "kernels/conv_samples-inl.h"
+#include "kernels/conv_wgrad-inl.h"
+#include "kernels/elementwise-inl.h"
+#include "kernels/layout-inl.h"
+#include "kernels/optimizer-inl.h"
+#include "kernels/pack-inl.h"
+#include "kernels/pool-inl.h"
+#include "kernels/softmax-inl.h"
+
+namespace striate::STRIATE_ISA_NAMESPACE {
+namespace {
+
+int64_t fma_chain(int64_t iterations) {
+  V a[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) a[i] = splat(static_cast<float>(i) * 1e-3f);
+  const V x = splat(0.999f), y = splat(1e-3f);
+  for (int64_t n = 0; n < iterations; ++n) {
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; ++i) a[i] = fma(a[i], x, y);
+  }
+  V sum = zero();
+  for (int i = 0; i < 16; ++i) sum = sum + a[i];
+  volatile float sink = hsum(sum);
+  static_cast<void>(sink);
+  return iterations * 16 * 2 * kWidth;
+}
+
+constexpr KernelTable make_table(const char* isa) {
+  return {isa,
+          kWidth,
+          samples_tile,
+          kChannelVectors * kWidth,
+          pack,
+          conv_samples,
+          conv_channels,
+          conv_wgrad_samples,
+          conv_wgrad_channels,
+          dense_wgrad_samples,
+          dot_rows,
+          bias_grad_samples,
+          bias_grad_channels,
+          channel_affine_samples,
+          channel_affine_channels,
+          channel_dot_samples,
+          channel_dot_channels,
+          max_pool,
+          max_pool_backward,
+          avg_pool,
+          avg_pool_backward,
+          activation,
+          activation_backward,
+          add,
+          multiply,
+          scale,
+          softmax,
+          softmax_backward,
+          rows_to_samples,
+          bytes_to_samples,
+          bytes_to_floats,
+          samples_to_rows,
+          sum_tree,
+          sgd,
+          adam,
+          rmsprop,
+          sdlm,
+          fma_chain};
+}
+
+}  // namespace
+}  // namespace striate::STRIATE_ISA_NAMESPACE
