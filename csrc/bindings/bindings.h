@@ -1,10 +1,13 @@
 #pragma once
-// One bind_* a file of csrc/bindings/; module.cpp calls them all. Bindings convert and release the
-// GIL: whatever decides or computes belongs to the core.
+// The extension's parts: conversion between Python and C++ and the GIL, no arithmetic.
 #include <pybind11/pybind11.h>
 
 namespace striate::bindings {
 
-void bind_io(pybind11::module_& m);
+void bind_errors(pybind11::module_& m);   // errors.cpp
+void bind_graph(pybind11::module_& m);    // graph.cpp
+void bind_network(pybind11::module_& m);  // network.cpp
+void bind_system(pybind11::module_& m);   // system.cpp: random numbers, ISA, threads
+void bind_io(pybind11::module_& m);       // io.cpp
 
 }  // namespace striate::bindings

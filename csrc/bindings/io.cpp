@@ -79,8 +79,8 @@ py::array read_idx_array(const Path& path) {
   }
   for (const IdxName& n : kIdxNames) {
     if (n.type != idx->type) continue;
-    IdxArray* array = idx.get();  // NumPy looks at its bytes, and the capsule keeps them
-    const py::capsule owner(idx.release(), [](void* p) { delete static_cast<IdxArray*>(p); });
+    const py::capsule owner(idx.get(), [](void* p) { delete static_cast<IdxArray*>(p); });
+    IdxArray* array = idx.release();  // the capsule's now, for as long as NumPy looks at its bytes
     return py::array(py::dtype(n.numpy), array->shape, array->bytes.data(), owner);
   }
   throw FormatError(path.string() + ": an IDX type that NumPy does not have");
@@ -101,12 +101,13 @@ void write_idx_array(const Path& path, const py::array& array) {
                    std::string(py::str(array.dtype())));
 }
 
-py::array tensor_array(const SafetensorsFile& file, const TensorView& view) {
+py::array tensor_array(const SafetensorsFile& file, const TensorView& view, const Path& path) {
   for (const TensorName& n : kTensorNames)
     if (view.dtype == n.safetensors)
       // Copied: the file promises no alignment, and one kept tensor should not keep all the rest.
       return py::array(py::dtype(std::string("<") + n.numpy), view.shape, file.data(view));
-  throw FormatError("tensor \"" + view.name + "\": NumPy has no dtype for " + view.dtype);
+  throw FormatError(path.string() + ": tensor \"" + view.name + "\": NumPy has no dtype for " +
+                    view.dtype);
 }
 
 std::pair<std::map<std::string, std::string>, py::dict> read_safetensors(const Path& path) {
@@ -116,7 +117,7 @@ std::pair<std::map<std::string, std::string>, py::dict> read_safetensors(const P
   }();
   py::dict arrays;
   for (const TensorView& view : file.tensors())
-    arrays[py::str(view.name)] = tensor_array(file, view);
+    arrays[py::str(view.name)] = tensor_array(file, view, path);
   return {file.metadata(), arrays};
 }
 

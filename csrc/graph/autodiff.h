@@ -9,9 +9,9 @@
 namespace striate {
 
 struct BackwardStep {
-  int step;                         // of Program::steps
-  bool wants_parameters;            // some parameter is trainable
-  std::vector<char> wants_input;    // by input: something before it needs the gradient
+  int step;                       // of Program::steps
+  bool wants_parameters;          // some parameter is trainable
+  std::vector<char> wants_input;  // by input: something before it needs the gradient
 };
 
 // In the order they run: last step first. Values that nothing trainable precedes get no gradient,

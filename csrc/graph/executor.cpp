@@ -66,9 +66,8 @@ void Executor::store_rows(int value, const float* from, const BlockRange& r, flo
     std::memcpy(to, from, static_cast<std::size_t>(features * r.samples) * sizeof(float));
 }
 
-StepArgs Executor::step_args(const PlannedStep& s, const ParameterView& params,
-                             const BlockRange& r, const ExecutorOptions& options, float* arena,
-                             const float** x) const {
+StepArgs Executor::step_args(const PlannedStep& s, const ParameterView& params, const BlockRange& r,
+                             const ExecutorOptions& options, float* arena, const float** x) const {
   for (std::size_t k = 0; k < s.inputs.size() && k < kMaxInputs; ++k)
     x[k] = arena + plan_.values[static_cast<std::size_t>(s.inputs[k])].offset;
   StepArgs a;
@@ -101,8 +100,8 @@ void Executor::forward(const Batch& batch, std::int64_t block, const ParameterVi
   }
   if (plan_.loss) run_loss(batch, r, loss_scale, order, arena, result);
   if (outputs)
-    store_rows(plan_.output, arena + plan_.values[static_cast<std::size_t>(plan_.output)].offset,
-               r, outputs);
+    store_rows(plan_.output, arena + plan_.values[static_cast<std::size_t>(plan_.output)].offset, r,
+               outputs);
 }
 
 void Executor::run_loss(const Batch& batch, const BlockRange& r, float scale, int order,
@@ -175,9 +174,9 @@ void Executor::check(const PlannedStep* step, int value, const float* data, cons
       const float e = lanes ? data[f * kLanes + n] : data[n * features + f];
       if (std::isfinite(e)) continue;
       const std::string what = std::isnan(e) ? "NaN" : "infinity";
-      const std::string where =
-          " in sample " + std::to_string(r.first + n) + " of the batch, feature " +
-          std::to_string(f) + " of " + v.shape.str();
+      const std::string where = " in sample " + std::to_string(r.first + n) +
+                                " of the batch, feature " + std::to_string(f) + " of " +
+                                v.shape.str();
       if (!step) throw NumericsError("input: " + what + where);
       const std::string name =
           step->node < 0 ? "a change of layout"

@@ -21,7 +21,7 @@ struct ExecutorOptions {
   std::uint64_t seed = 0;
   std::uint32_t first_sample = 0;  // global number of the batch's first sample: keys dropout
   bool check_numerics = false;
-  const Graph* graph = nullptr;    // names in messages
+  const Graph* graph = nullptr;  // names in messages
 };
 
 // What a batch leaves: loss and hits by block, added up in block order.

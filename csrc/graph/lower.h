@@ -27,7 +27,7 @@ struct ProgramStep {
 struct Program {
   std::vector<ProgramValue> values;  // value 0 is the network's input
   std::vector<ProgramStep> steps;
-  int output;                 // always Layout::kChannels: rows
+  int output;                  // always Layout::kChannels: rows
   bool fused_softmax = false;  // the loss takes the logits of a softmax that is not in `steps`
 };
 

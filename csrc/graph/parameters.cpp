@@ -13,8 +13,8 @@ ParameterTable::ParameterTable(const Graph& graph) {
     if (!node.op) continue;
     for (ParameterSpec& spec : node.op->parameters(graph.input_shapes(node))) {
       const std::int64_t size = align_up(spec.shape.size());
-      all_.push_back({node.name + "/" + spec.name, node.name, static_cast<int>(i),
-                      std::move(spec), floats_});
+      all_.push_back(
+          {node.name + "/" + spec.name, node.name, static_cast<int>(i), std::move(spec), floats_});
       floats_ = checked_add(floats_, size);
     }
   }

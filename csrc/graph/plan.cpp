@@ -33,8 +33,8 @@ class MemoryPlanner {
     add_gradients();
     share_in_place();
     add_step_memory();
-    const int loss_scratch =
-        arena_.add(plan_.values[static_cast<std::size_t>(plan_.output)].shape.size(), steps_, steps_);
+    const int loss_scratch = arena_.add(
+        plan_.values[static_cast<std::size_t>(plan_.output)].shape.size(), steps_, steps_);
     plan_.arena_floats = arena_.place();
     plan_.loss_scratch = arena_.offset(loss_scratch);
     for (std::size_t v = 0; v < plan_.values.size(); ++v) {
@@ -64,8 +64,7 @@ class MemoryPlanner {
       if (backward_time(i) < 0) continue;
       if (s.step->backward_reads_y) arena_.extend(value_[out], backward_time(i));
       if (s.step->backward_reads_x)
-        for (int v : s.inputs)
-          arena_.extend(value_[static_cast<std::size_t>(v)], backward_time(i));
+        for (int v : s.inputs) arena_.extend(value_[static_cast<std::size_t>(v)], backward_time(i));
     }
     arena_.extend(value_[static_cast<std::size_t>(plan_.output)], steps_);
   }
@@ -149,8 +148,7 @@ std::int64_t shard_count(std::int64_t blocks, std::int64_t parameter_floats) {
 
 Plan make_plan(const Graph& graph, ValueId output, const ParameterTable& parameters,
                const PlanOptions& options, const KernelTable& kernels) {
-  Program program = lower(graph, output,
-                          {options.training, options.loss, options.blocking.layout});
+  Program program = lower(graph, output, {options.training, options.loss, options.blocking.layout});
   Plan plan;
   plan.options = options;
   plan.output = program.output;
@@ -163,8 +161,7 @@ Plan make_plan(const Graph& graph, ValueId output, const ParameterTable& paramet
         differentiate(program, parameters, options.all_parameters, options.input_gradient);
   for (const ProgramStep& s : program.steps) {
     StepOptions bind{{}, Layout::kChannels, options.blocking.block_samples, &kernels};
-    for (int v : s.inputs)
-      bind.inputs.push_back(program.values[static_cast<std::size_t>(v)].shape);
+    for (int v : s.inputs) bind.inputs.push_back(program.values[static_cast<std::size_t>(v)].shape);
     bind.layout = program.values[static_cast<std::size_t>(s.output)].layout;
     PlannedStep p{s.op->bind(bind), s.node, s.inputs, s.output, 0, 0, plan.packed_floats, 0, 0, 0};
     if (s.node >= 0) {

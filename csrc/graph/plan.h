@@ -25,9 +25,9 @@ Blocking choose_blocking(const Graph& graph, ValueId output, std::int64_t batch)
 std::int64_t shard_count(std::int64_t blocks, std::int64_t parameter_floats);
 
 struct PlanOptions {
-  bool training = false;            // forward as in training (dropout)
-  bool backward = false;            // gradients of the trainable parameters
-  bool all_parameters = false;      // ... of the frozen ones too
+  bool training = false;        // forward as in training (dropout)
+  bool backward = false;        // gradients of the trainable parameters
+  bool all_parameters = false;  // ... of the frozen ones too
   bool input_gradient = false;
   const LossOptions* loss = nullptr;  // null: prediction
   Blocking blocking{};

@@ -15,7 +15,8 @@ class ChangeLayoutStep final : public Step {
 
  private:
   void move(const float* from, float* into, Layout to, int samples) const {
-    if (to == Layout::kChannels) return k_.samples_to_rows(features_, samples, from, features_, into);
+    if (to == Layout::kChannels)
+      return k_.samples_to_rows(features_, samples, from, features_, into);
     const float* rows[kLanes];
     for (int n = 0; n < samples; ++n) rows[n] = from + n * features_;
     k_.rows_to_samples(features_, samples, rows, into);

@@ -144,8 +144,7 @@ void Loss::binary(LossArgs& a) const {
         g = clipped ? 0.0 : a.order == 2 ? 1.0 / (p * (1.0 - p)) : (p - y) / (p * (1.0 - p));
       }
       if (a.gradient)
-        a.gradient[n * k + i] =
-            static_cast<float>(w * a.scale * g / static_cast<double>(k));
+        a.gradient[n * k + i] = static_cast<float>(w * a.scale * g / static_cast<double>(k));
     }
     a.loss += w * loss / static_cast<double>(k);
     a.correct += right;

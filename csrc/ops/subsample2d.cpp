@@ -22,7 +22,7 @@ class SubsampleStep final : public Step {
   }
 
   void forward(const ForwardArgs& a) const override {
-    // The sums are kept: the the coefficient's gradient needs them.
+    // The sums are kept: the coefficient's gradient needs them.
     float* sums = a.keep ? a.saved : a.scratch;
     k_.avg_pool(block_pass(a), a.x[0], sums);
     const auto affine = samples_layout_ ? k_.channel_affine_samples : k_.channel_affine_channels;

@@ -1,7 +1,8 @@
 #pragma once
-// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers:
-// as easy as 1, 2, 3", SC 2011). Any element of any stream is computed from its coordinates alone,
-// so a result never depends on threads or on the order of calls, and a checkpoint stores integers.
+// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random
+// numbers: as easy as 1, 2, 3", SC 2011). Any element of any stream is computed from its
+// coordinates alone, so a result never depends on threads or on the order of calls, and a
+// checkpoint stores integers.
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -16,14 +17,15 @@ std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
 enum class RandomPurpose : std::uint32_t { kInitialize = 1, kShuffle = 2, kDropout = 3, kData = 4 };
 
 // A stream of numbers addressed by index: key = seed, counter = (index / 4, b, a, purpose).
-// For dropout a = layer, b = sample's global number; for initialisation a = parameter, b = 0; for shuffling a = epoch, b = 0.
+// For dropout a = layer, b = sample's global number; for initialisation a = parameter, b = 0; for
+// shuffling a = epoch, b = 0.
 class RandomStream {
  public:
   RandomStream(std::uint64_t seed, RandomPurpose purpose, std::uint32_t a, std::uint32_t b = 0);
-  std::uint32_t bits(std::uint32_t index) const;     // uniform on 32 bits
+  std::uint32_t bits(std::uint32_t index) const;                  // uniform on 32 bits
   std::array<std::uint32_t, 4> bits4(std::uint32_t group) const;  // indices 4*group .. 4*group+3
-  float uniform(std::uint32_t index) const;          // [0, 1), 24 bits
-  double normal(std::uint32_t index) const;          // Box-Muller on bits(2*index), bits(2*index+1)
+  float uniform(std::uint32_t index) const;                       // [0, 1), 24 bits
+  double normal(std::uint32_t index) const;  // Box-Muller on bits(2*index), bits(2*index+1)
 
  private:
   std::array<std::uint32_t, 2> key_;

@@ -1,0 +1,99 @@
+#pragma once
+// A network that trains and runs: a graph, its parameters, and the engine. Python's models and C++
+// programs use this same class, so what one trains the other runs, bit for bit.
+//
+// Calls on one Network must not overlap; different Networks are independent.
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "striate/batch.h"
+#include "striate/graph.h"
+#include "striate/loss.h"
+#include "striate/optimizer.h"
+
+namespace striate {
+
+struct ParameterInfo {
+  std::string name;   // "c1/kernel"
+  std::string layer;  // "c1"
+  Shape shape;
+  bool trainable;
+  std::int64_t count;  // entries that exist: a connection table leaves some out
+};
+
+struct BatchLoss {
+  double loss = 0.0;         // mean over the batch of weight * loss
+  std::int64_t correct = 0;  // samples classified right
+};
+
+struct MemoryUse {  // bytes, known before any is allocated
+  std::int64_t parameters, gradients, optimizer, packed_weights, activations;
+  std::int64_t total() const {
+    return parameters + gradients + optimizer + packed_weights + activations;
+  }
+};
+
+class Network {
+ public:
+  // Parameters are drawn from `seed` at once. Throws ValueError when `output` is the input.
+  Network(Graph graph, ValueId output, std::uint64_t seed = 0);
+  ~Network();
+  Network(Network&&) noexcept;
+  Network& operator=(Network&&) noexcept;
+
+  const Graph& graph() const;
+  const Shape& input_shape() const;
+  const Shape& output_shape() const;
+  std::uint64_t seed() const;
+
+  std::vector<ParameterInfo> parameters() const;
+  // Parameter values, shape.size() floats. Throws ValueError for a bad index.
+  const float* parameter(int index) const;
+  void set_parameter(int index, const float* values);
+  void set_trainable(int index, bool trainable);
+  std::uint64_t weights_hash() const;  // FNV-1a over all parameter bytes, in order
+
+  // What fit needs. Forgets an earlier optimizer's state. Throws ValueError, changing nothing.
+  void compile(const LossOptions& loss, const OptimizerOptions& optimizer);
+  // Replaces the constant rate; learning_rate() is its value at iterations().
+  void set_schedule(const Schedule& schedule);
+  void set_learning_rate(double rate);  // ends a schedule
+  double learning_rate() const;
+  std::int64_t iterations() const;
+  void set_iterations(std::int64_t iterations);
+  void set_check_numerics(bool on);
+  bool check_numerics() const;
+
+  // One optimizer step. outputs: [count][K] (probabilities where the last layer is a softmax), or
+  // null. Throws ShapeError or ValueError for labels that do not fit the loss or the output, before
+  // anything changes; NumericsError (with check_numerics) before the update.
+  BatchLoss train_batch(const Batch& batch, float* outputs = nullptr);
+  BatchLoss test_batch(const Batch& batch, float* outputs = nullptr);
+  void predict(const Batch& batch, float* outputs);
+  // Gradients of the mean loss, nothing updated: by parameter, shape.size() floats each (trainable
+  // or not), and [count][F] for the input; either may be null. training: dropout is on.
+  BatchLoss gradients(const Batch& batch, bool training, float* const* parameter_gradients,
+                      float* input_gradient);
+
+  // The Gauss-Newton diagonal of the loss (LeCun et al. 1998, Appendix C), averaged over the
+  // batch: what sdlm divides by. Kept until the next call.
+  void estimate_curvature(const Batch& batch);
+  const float* curvature(int parameter) const;
+
+  // Optimizer slots, flat buffers in parameter order; empty before the first step.
+  std::int64_t flat_size() const;
+  std::map<std::string, const float*> optimizer_state() const;
+  void set_optimizer_state(const std::map<std::string, const float*>& slots);
+
+  MemoryUse memory(std::int64_t batch, bool training) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> s_;
+};
+
+}  // namespace striate

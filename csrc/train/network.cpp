@@ -1,0 +1,240 @@
+#include "striate/network.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "striate/error.h"
+#include "striate/threads.h"
+#include "train/network_state.h"
+
+namespace striate {
+
+Network::Network(Graph graph, ValueId output, std::uint64_t seed)
+    : s_(std::make_unique<State>(std::move(graph), output, seed)) {}
+Network::~Network() = default;
+Network::Network(Network&&) noexcept = default;
+Network& Network::operator=(Network&&) noexcept = default;
+
+const Graph& Network::graph() const { return s_->graph; }
+const Shape& Network::input_shape() const { return s_->graph.shape(0); }
+const Shape& Network::output_shape() const { return s_->graph.shape(s_->output); }
+std::uint64_t Network::seed() const { return s_->seed; }
+
+std::vector<ParameterInfo> Network::parameters() const {
+  std::vector<ParameterInfo> infos;
+  for (const Parameter& p : s_->table.all())
+    infos.push_back({p.name, p.layer, p.spec.shape, p.spec.trainable, p.spec.count});
+  return infos;
+}
+
+const float* Network::parameter(int index) const { return s_->each[s_->index(index)]; }
+
+void Network::set_parameter(int index, const float* values) {
+  const ParameterSpec& spec = s_->table.all()[s_->index(index)].spec;
+  float* to = s_->values.data() + s_->table.all()[static_cast<std::size_t>(index)].offset;
+  const std::int64_t n = spec.shape.size();
+  for (std::int64_t i = 0; i < n; ++i)
+    to[i] = spec.mask.empty() || spec.mask[static_cast<std::size_t>(i)] ? values[i] : 0.0f;
+  ++s_->version;
+}
+
+void Network::set_trainable(int index, bool trainable) {
+  s_->table.all()[s_->index(index)].spec.trainable = trainable;
+  s_->plans.clear();
+  s_->chunks.clear();
+}
+
+std::uint64_t Network::weights_hash() const {
+  std::uint64_t h = 0xcbf29ce484222325u;
+  for (std::size_t i = 0; i < s_->each.size(); ++i) {
+    const std::size_t n = static_cast<std::size_t>(s_->table.all()[i].spec.shape.size());
+    for (std::size_t k = 0; k < n; ++k) {
+      std::uint32_t bits;
+      std::memcpy(&bits, s_->each[i] + k, sizeof(bits));
+      for (int byte = 0; byte < 4; ++byte, bits >>= 8) h = (h ^ (bits & 0xff)) * 0x100000001b3u;
+    }
+  }
+  return h;
+}
+
+void Network::compile(const LossOptions& loss, const OptimizerOptions& optimizer) {
+  if (output_shape().rank() != 1)
+    throw ShapeError("the output is " + output_shape().str() +
+                     ", a loss takes a vector: is a Flatten missing?");
+  auto fresh = std::make_unique<Optimizer>(optimizer, s_->kernels);
+  s_->optimizer = std::move(fresh);
+  s_->loss = loss;
+  s_->compiled = true;
+  s_->iterations = 0;
+  s_->schedule = {};
+  s_->schedule.initial = optimizer.learning_rate;
+  s_->plans.clear();
+}
+
+void Network::set_schedule(const Schedule& schedule) {
+  schedule.check();
+  s_->schedule = schedule;
+}
+
+void Network::set_learning_rate(double rate) {
+  Schedule constant;
+  constant.initial = rate;
+  set_schedule(constant);
+}
+
+double Network::learning_rate() const { return s_->schedule.rate(s_->iterations); }
+std::int64_t Network::iterations() const { return s_->iterations; }
+void Network::set_iterations(std::int64_t iterations) {
+  s_->iterations = iterations;
+  if (s_->optimizer) s_->optimizer->set_step(iterations);
+}
+void Network::set_check_numerics(bool on) { s_->numerics = on; }
+bool Network::check_numerics() const { return s_->numerics; }
+
+BatchLoss Network::train_batch(const Batch& batch, float* outputs) {
+  s_->check_batch(batch, true);
+  if (s_->optimizer->options().kind == OptimizerKind::kSdlm && s_->curvature.size() == 0)
+    throw ValueError("sdlm needs curvatures: call estimate_curvature first");
+  const double rate = s_->schedule.rate(s_->iterations);
+  State::Pass pass;
+  pass.ready = &s_->ready(PlanPurpose::kTrain, batch.count);
+  pass.batch = &batch;
+  pass.outputs = outputs;
+  // The optimizer's clock moves with the first chunk that is applied, so a pass that fails before
+  // (check_numerics) leaves it alone; slots are allocated here, outside the parallel region.
+  Optimizer& optimizer = *s_->optimizer;
+  const std::int64_t before = optimizer.step();
+  optimizer.begin_step(rate, s_->table.floats());
+  auto update = [&](std::int64_t begin, std::int64_t n, const float* g) {
+    optimizer.update(begin, n, g, s_->curvature.data(), s_->values.data());
+  };
+  FunctionRef<void(std::int64_t, std::int64_t, const float*)> reduce(update);
+  pass.reduce = &reduce;
+  BatchLoss result;
+  try {
+    result = s_->run(pass);
+  } catch (...) {
+    optimizer.set_step(before);
+    throw;
+  }
+  ++s_->version;
+  ++s_->iterations;
+  s_->samples_seen += static_cast<std::uint32_t>(batch.count);
+  return result;
+}
+
+BatchLoss Network::test_batch(const Batch& batch, float* outputs) {
+  s_->check_batch(batch, true);
+  State::Pass pass;
+  pass.ready = &s_->ready(PlanPurpose::kTest, batch.count);
+  pass.batch = &batch;
+  pass.outputs = outputs;
+  return s_->run(pass);
+}
+
+void Network::predict(const Batch& batch, float* outputs) {
+  s_->check_batch(batch, false);
+  State::Pass pass;
+  pass.ready = &s_->ready(PlanPurpose::kPredict, batch.count);
+  pass.batch = &batch;
+  pass.outputs = outputs;
+  s_->run(pass);
+}
+
+BatchLoss Network::gradients(const Batch& batch, bool training, float* const* parameter_gradients,
+                             float* input_gradient) {
+  s_->check_batch(batch, true);
+  State::Pass pass;
+  pass.ready =
+      &s_->ready(training ? PlanPurpose::kTrainingGradients : PlanPurpose::kGradients, batch.count);
+  pass.batch = &batch;
+  pass.input_gradient = input_gradient;
+  s_->chunks.clear();  // all parameters, not just the trainable ones
+  auto keep = [](std::int64_t, std::int64_t, const float*) {};
+  FunctionRef<void(std::int64_t, std::int64_t, const float*)> reduce(keep);
+  pass.reduce = &reduce;
+  const BatchLoss result = s_->run(pass);
+  s_->chunks.clear();
+  if (parameter_gradients)
+    for (std::size_t i = 0; i < s_->table.all().size(); ++i) {
+      const Parameter& p = s_->table.all()[i];
+      std::memcpy(parameter_gradients[i], s_->shards.data() + p.offset,
+                  static_cast<std::size_t>(p.spec.shape.size()) * sizeof(float));
+    }
+  return result;
+}
+
+void Network::estimate_curvature(const Batch& batch) {
+  s_->check_batch(batch, true);
+  State::Pass pass;
+  pass.ready = &s_->ready(PlanPurpose::kTrain, batch.count);
+  pass.batch = &batch;
+  pass.order = 2;
+  // Second-order backward runs on squared weights, packed as the gradient's are.
+  Storage squares(s_->table.floats()), packed(pass.ready->plan.packed_floats);
+  s_->kernels.multiply(s_->table.floats(), s_->values.data(), s_->values.data(), squares.data());
+  std::vector<const float*> each;
+  for (const Parameter& p : s_->table.all()) each.push_back(squares.data() + p.offset);
+  const ParameterView back{each.data(), packed.data()};
+  pass.backward_params = &back;
+  const Executor executor(pass.ready->plan, s_->kernels);
+  parallel_region(1, [&](Team& team) { executor.pack(team, each.data(), packed.data()); });
+  Storage diagonal(s_->table.floats());
+  auto keep = [&](std::int64_t begin, std::int64_t n, const float* h) {
+    std::memcpy(diagonal.data() + begin, h, static_cast<std::size_t>(n) * sizeof(float));
+  };
+  FunctionRef<void(std::int64_t, std::int64_t, const float*)> reduce(keep);
+  pass.reduce = &reduce;
+  s_->run(pass);
+  s_->curvature = std::move(diagonal);
+}
+
+const float* Network::curvature(int parameter) const {
+  if (s_->curvature.size() == 0)
+    throw ValueError("no curvature yet: call estimate_curvature first");
+  return s_->curvature.data() + s_->table.all()[s_->index(parameter)].offset;
+}
+
+std::int64_t Network::flat_size() const { return s_->table.floats(); }
+
+std::map<std::string, const float*> Network::optimizer_state() const {
+  std::map<std::string, const float*> slots;
+  if (s_->optimizer)
+    for (Optimizer::Slot& slot : s_->optimizer->slots()) slots[slot.name] = slot.values.data();
+  return slots;
+}
+
+void Network::set_optimizer_state(const std::map<std::string, const float*>& slots) {
+  if (!s_->optimizer) throw ValueError("the network has no optimizer yet: call compile first");
+  std::vector<Optimizer::Slot> fresh;
+  for (const std::string& name : s_->optimizer->slot_names()) {
+    const auto found = slots.find(name);
+    if (found == slots.end()) throw ValueError("the optimizer's slot \"" + name + "\" is missing");
+    fresh.push_back({name, Storage(s_->table.floats())});
+    std::memcpy(fresh.back().values.data(), found->second,
+                static_cast<std::size_t>(s_->table.floats()) * sizeof(float));
+  }
+  if (fresh.size() != slots.size())
+    throw ValueError("the state has slots that this optimizer does not use");
+  s_->optimizer->slots() = std::move(fresh);
+}
+
+MemoryUse Network::memory(std::int64_t batch, bool training) const {
+  const PlanPurpose purpose = training ? PlanPurpose::kTrain : PlanPurpose::kPredict;
+  const Plan plan =
+      make_plan(s_->graph, s_->output, s_->table, s_->plan_options(purpose, batch), s_->kernels);
+  const Executor executor(plan, s_->kernels);
+  const std::int64_t blocks = executor.block_count(batch), flat = s_->table.floats();
+  const std::int64_t shard_total = training ? shard_count(blocks, flat) : blocks;
+  const std::int64_t threads = std::min<std::int64_t>(num_threads(), shard_total);
+  const auto bytes = [](std::int64_t n, std::int64_t floats) {
+    return checked_mul(checked_mul(n, floats), sizeof(float));
+  };
+  const auto slots =
+      training && s_->optimizer ? static_cast<std::int64_t>(s_->optimizer->slot_names().size()) : 0;
+  return {bytes(1, flat), training ? bytes(shard_total, flat) : 0, bytes(slots, flat),
+          bytes(1, plan.packed_floats), bytes(threads, plan.arena_floats)};
+}
+
+}  // namespace striate

@@ -1,0 +1,80 @@
+#pragma once
+// What a Network holds: parameters, plans by kind of call and block size, arenas by thread.
+#include <map>
+#include <memory>
+#include <tuple>
+#include <vector>
+
+#include "core/storage.h"
+#include "graph/executor.h"
+#include "graph/parameters.h"
+#include "graph/plan.h"
+#include "striate/network.h"
+#include "train/optimizer.h"
+
+namespace striate {
+
+// Kinds of call that need a plan of their own.
+enum class PlanPurpose { kTrain, kTest, kPredict, kGradients, kTrainingGradients };
+
+// A plan with its packed weights. `packed_version`: of the parameters that were packed.
+struct ReadyPlan {
+  Plan plan;
+  Storage packed;
+  std::uint64_t packed_version = 0;
+};
+
+struct Network::State {
+  State(Graph g, ValueId out, std::uint64_t s);
+
+  ReadyPlan& ready(PlanPurpose purpose, std::int64_t batch);
+  PlanOptions plan_options(PlanPurpose purpose, std::int64_t batch) const;
+  void check_batch(const Batch& batch, bool with_labels) const;
+  const LossOptions& compiled_loss() const;
+  std::size_t index(int parameter) const;
+
+  // Forward and, where the plan has one, backward over all blocks; then `reduce` on each chunk of
+  // the gradient, whose shards are summed by then. One parallel region.
+  struct Pass {
+    ReadyPlan* ready;
+    const Batch* batch;
+    float* outputs = nullptr;
+    float* input_gradient = nullptr;
+    int order = 1;
+    bool training = false;
+    const ParameterView* backward_params = nullptr;  // null: the same as forward's
+    FunctionRef<void(std::int64_t begin, std::int64_t n, const float* gradient)>* reduce = nullptr;
+  };
+  BatchLoss run(const Pass& pass);
+  void run_shard(const Pass& pass, const Executor& executor, std::int64_t shard,
+                 std::int64_t shards, float* arena);
+  void reduce_chunk(const Pass& pass, std::int64_t chunk, std::int64_t shards);
+  void prepare(const Pass& pass, std::int64_t blocks, std::int64_t shards, int threads);
+
+  Graph graph;
+  ValueId output;
+  std::uint64_t seed;
+  ParameterTable table;
+  const KernelTable& kernels;
+  Storage values;                  // all parameters, flat
+  std::vector<const float*> each;  // a pointer to each
+  std::uint64_t version = 1;       // of `values`
+
+  bool compiled = false;
+  LossOptions loss;
+  std::unique_ptr<Optimizer> optimizer;
+  Schedule schedule;
+  std::int64_t iterations = 0;
+  std::uint32_t samples_seen = 0;  // keys dropout
+  bool numerics = false;
+  Storage curvature;
+
+  std::map<std::tuple<PlanPurpose, Layout, int>, ReadyPlan> plans;
+  std::vector<Storage> arenas;  // by rank
+  Storage shards;               // gradient shards, flat buffers one after the other
+  std::vector<std::vector<float*>> shard_parameters;  // by shard, a pointer to each gradient
+  std::vector<std::pair<std::int64_t, std::int64_t>> chunks;  // (begin, n) of trainable floats
+  std::vector<BatchResult> block_results;
+};
+
+}  // namespace striate
