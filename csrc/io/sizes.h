@@ -1,10 +1,14 @@
 #pragma once
 // The one place where a file's extents become a number of bits.
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
 namespace striate::io {
+
+// The readers hold int64 sizes in size_t once they are checked.
+static_assert(sizeof(std::size_t) >= sizeof(std::int64_t), "striate needs a 64-bit machine");
 
 // product(shape) * item_bits, or nothing if it passes int64. Extents of 0 count as 1 while looking
 // for overflow, so [0, huge, huge] is refused in every order: no array library could hold it.
