@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pooch
 import pytest
-
 from striate import datasets
 from striate.datasets import _idx_set, fashion_mnist, kmnist, mnist
 from striate.datasets._idx_set import IdxFile, IdxSet, load_idx_set

@@ -6,7 +6,6 @@ import hashlib
 
 import numpy as np
 import pytest
-
 from striate.datasets import digits
 
 
@@ -68,7 +67,7 @@ def test_no_two_alike_and_no_page_blank() -> None:
 
 
 def centred(images: np.ndarray) -> np.ndarray:
-    """Each image moved so that its ink's centre of mass is in the middle: (n, 28 * 28), length 1."""
+    """Images with their ink's centre of mass moved to the middle: (n, 28 * 28), of length 1."""
     rows = images.sum(axis=2, dtype=np.float32) @ np.arange(28) / images.sum(axis=(1, 2))
     columns = images.sum(axis=1, dtype=np.float32) @ np.arange(28) / images.sum(axis=(1, 2))
     moved = [

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from striate.datasets.idx import read_idx, write_idx
 from striate.errors import ArgumentError, FormatError
 

@@ -15,7 +15,7 @@ def cache_folder(name: str) -> Path:
     home = os.environ.get("STRIATE_HOME")
     if home:
         return Path(home).expanduser() / name
-    import pooch  # type: ignore[import-untyped]
+    import pooch
 
     return Path(pooch.os_cache("striate")) / name
 

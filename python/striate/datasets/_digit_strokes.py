@@ -13,6 +13,7 @@ Stroke: TypeAlias = tuple[Point, ...]
 Style: TypeAlias = tuple[Stroke, ...]
 
 # STYLES[d] are the styles of digit d.
+# fmt: off
 STYLES: tuple[tuple[Style, ...], ...] = (
     (
         # closed, begun at the top

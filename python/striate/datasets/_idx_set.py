@@ -161,8 +161,9 @@ def _read_npz(wanted: IdxSet, path: Path) -> tuple[Split, Split]:
     arrays: list[Bytes] = []
     try:
         with np.load(path, allow_pickle=False) as archive:
-            for key, file in zip(("x_train", "y_train", "x_test", "y_test"), wanted.files,
-                                 strict=True):
+            for key, file in zip(
+                ("x_train", "y_train", "x_test", "y_test"), wanted.files, strict=True
+            ):
                 arrays.append(np.ascontiguousarray(archive[key]))
                 if arrays[-1].dtype != np.uint8 or arrays[-1].shape != file.shape:
                     raise ValueError(f"{key}: expected uint8 of shape {file.shape}")
@@ -222,7 +223,7 @@ def _fetch(mirror: str, file: IdxFile, path: Path, tried: list[str]) -> bool:
 
 def _http_get(url: str, stream: IO[bytes]) -> None:
     """Writes what is at `url` to `stream`, with a progress bar if someone is watching."""
-    import pooch  # type: ignore[import-untyped]
+    import pooch
 
     watched = sys.stderr is not None and sys.stderr.isatty()
     fetch = pooch.HTTPDownloader(progressbar=watched, chunk_size=1 << 16, timeout=_TIMEOUT)

@@ -73,8 +73,7 @@ def draw(count: int, seed: int = 0, split: int = 0, first: int = 0) -> tuple[Byt
         raise ArgumentError(f"digits: cannot draw {count} samples from sample {first} on")
     if not (0 <= seed < 1 << 64 and 0 <= split < 1 << 64):
         raise ArgumentError(
-            f"digits: seed and split must be in 0 .. 2**64 - 1, "
-            f"got {seed} and {split}"
+            f"digits: seed and split must be in 0 .. 2**64 - 1, got {seed} and {split}"
         )
     images = np.empty((count, SIDE, SIDE), np.uint8)
     labels = np.empty(count, np.uint8)
