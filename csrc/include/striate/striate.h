@@ -1,0 +1,17 @@
+#pragma once
+// All of the public C++ API.
+#include "striate/batch.h"
+#include "striate/error.h"
+#include "striate/graph.h"
+#include "striate/idx.h"
+#include "striate/initializer.h"
+#include "striate/loss.h"
+#include "striate/network.h"
+#include "striate/ops.h"
+#include "striate/optimizer.h"
+#include "striate/random.h"
+#include "striate/safetensors.h"
+#include "striate/shape.h"
+#include "striate/system.h"
+#include "striate/threads.h"
+#include "striate/version.h"
