@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "core/cpu_limits.h"
+#include "core/float_mode.h"
 #include "striate/threads.h"
 
 #if defined(STRIATE_THREADS_OPENMP)
@@ -30,36 +31,6 @@ namespace {
 
 using std::chrono::microseconds;
 using std::chrono::steady_clock;
-
-// Puts the thread's floating-point mode at round-to-nearest, no traps, denormals flushed (inputs
-// and results). The whole mode and not the two flush bits alone, so that a caller's rounding
-// direction cannot reach rank 0's share of the work and miss the others'.
-class FloatMode {
- public:
-#if defined(__SSE2__)
-  FloatMode() : saved_(_mm_getcsr()) { _mm_setcsr(kMasked | kFlushToZero | kDenormalsAreZero); }
-  ~FloatMode() { _mm_setcsr(saved_); }
-
- private:
-  static constexpr unsigned kMasked = 0x1f80, kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
-  unsigned saved_;
-#elif defined(__aarch64__)
-  FloatMode() {
-    asm volatile("mrs %0, fpcr" : "=r"(saved_));
-    asm volatile("msr fpcr, %0" ::"r"(kFlushToZero) : "memory");
-  }
-  ~FloatMode() { asm volatile("msr fpcr, %0" ::"r"(saved_) : "memory"); }
-
- private:
-  static constexpr std::uint64_t kFlushToZero = std::uint64_t{1} << 24;
-  std::uint64_t saved_;
-#else
-  FloatMode() {}
-  ~FloatMode() {}
-#endif
-  FloatMode(const FloatMode&) = delete;
-  FloatMode& operator=(const FloatMode&) = delete;
-};
 
 thread_local bool inside_region = false;
 
@@ -86,12 +57,13 @@ void relax() {
 #endif
 }
 
-// How long a wait spins before it gives its core away. A hand-over within the spin costs under
-// 1 us, a sleep and a wake 5-50 us, and a training step has a handful of them in ~300 us. A team
-// with more threads than cores never spins: it would keep a runnable member off the core.
+// How long a wait spins before it offers its core to others. A hand-over within the spin costs
+// under 1 us, a sleep and a wake 5-50 us, and a training step has a handful of them in ~300 us. Not
+// longer, because on a busy machine the awaited thread may be queued on this very core. A team with
+// more threads than cores never spins: it would be sure to keep a runnable member off a core.
 microseconds spin_for(int team) {
   static const int cores = affinity_count();
-  return microseconds(team <= cores ? 50 : 0);
+  return microseconds(team <= cores ? 10 : 0);
 }
 
 // A count that goes up, and a wait for it to move: spin, then yield, then sleep.
@@ -102,7 +74,9 @@ class Gate {
     // check (after its own increment) sees the new position. Neither can be missed.
     position_.fetch_add(1);
     if (sleepers_.load() == 0) return;
-    { std::lock_guard<std::mutex> lock(mutex_); }
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+    }
     moved_.notify_all();
   }
 
@@ -115,7 +89,7 @@ class Gate {
         if (position_.load(std::memory_order_acquire) != seen) return;
       }
     }
-    const auto yield_until = start + spin + microseconds(50);
+    const auto yield_until = start + microseconds(100);
     while (steady_clock::now() < yield_until) {
       std::this_thread::yield();
       if (position_.load(std::memory_order_acquire) != seen) return;
@@ -166,8 +140,10 @@ void warn_forked() {
 
 // What the threads of one region share. It lives on the caller's stack for the region's length.
 struct Team::Shared {
-  std::atomic<int> size{1};
-  microseconds spin{0};
+  explicit Shared(int team) : size(team), spin(spin_for(team)) {}
+
+  std::atomic<int> size;
+  const microseconds spin;
   alignas(64) std::atomic<std::int64_t> next{0};  // the first task not yet handed out
   alignas(64) std::atomic<int> arrived{0};
   Gate gate;  // moves when everyone has arrived, or when the region has failed
@@ -182,13 +158,16 @@ struct Team::Shared {
     failed.store(true);
     gate.advance();
   }
+  void rethrow_first() const {
+    if (first_exception) std::rethrow_exception(first_exception);
+  }
 };
 
 struct TeamAccess {
   using Shared = Team::Shared;
 
   static void run_alone(FunctionRef<void(Team&)> body) {
-    Shared shared;
+    Shared shared(1);
     Membership membership;
     Team team(shared, 0);
     body(team);
@@ -231,6 +210,7 @@ void Team::for_each(std::int64_t count, FunctionRef<void(std::int64_t)> task) {
 void Team::barrier() {
   const int team = size();
   if (team == 1) return;
+  if (shared_.failed.load(std::memory_order_relaxed)) throw RegionEnded{};
   if (shared_.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == team) {
     // All are here and none has left: the one moment when nobody reads `next`.
     shared_.next.store(0, std::memory_order_relaxed);
@@ -245,13 +225,160 @@ void Team::barrier() {
 
 namespace {
 
+using Body = FunctionRef<void(Team&)>;
+
+// Each back end: run_team() runs `body` on a team and returns true, or returns false with nothing
+// run, when it has no thread to offer.
 #if defined(STRIATE_THREADS_OPENMP)
 
-bool run_team(Team::Shared& shared, int threads, FunctionRef<void(Team&)> body);
+constexpr const char* kBackend = "openmp";
+constexpr bool kHasThreads = true;
+
+bool run_team(int threads, Body body) {
+  TeamAccess::Shared shared(threads);
+#pragma omp parallel num_threads(threads)
+  {
+    // OpenMP may grant fewer threads than asked for; every member stores the same answer.
+    shared.size.store(omp_get_num_threads(), std::memory_order_relaxed);
+    TeamAccess::run_member(shared, omp_get_thread_num(), body);
+  }
+  shared.rethrow_first();
+  return true;
+}
 
 #elif defined(STRIATE_THREADS_STD)
+
+constexpr const char* kBackend = "std";
+constexpr bool kHasThreads = true;
+
+// Threads that outlive their region, since starting one costs about as much as a small step.
+class Pool {
+ public:
+  // Never destroyed, so that a region in some static's destructor still finds it; its threads are
+  // joined at exit, because a library must not be unloaded under a running thread.
+  static Pool& instance() {
+    static Pool* pool = new Pool;
+    static const StopAtExit stop{pool};
+    return *pool;
+  }
+
+  bool run(int threads, Body body) {
+    // One region at a time. A second caller runs alone at once rather than waiting, which would
+    // deadlock if the first one's tasks waited for it.
+    if (busy_.exchange(true, std::memory_order_acquire)) return false;
+    const Occupied occupied{busy_};
+    const int helpers = grow(threads - 1);
+    if (helpers == 0) return false;
+    TeamAccess::Shared shared(helpers + 1);
+    shared_ = &shared;
+    body_ = &body;
+    running_.store(helpers, std::memory_order_relaxed);
+    for (int i = 0; i < helpers; ++i) workers_[i]->wake.advance();
+    TeamAccess::run_member(shared, 0, body);
+    finished_.wait_past(regions_, shared.spin);
+    ++regions_;
+    shared.rethrow_first();
+    return true;
+  }
+
+ private:
+  struct Worker {
+    Gate wake;
+    std::thread thread;
+  };
+  struct Occupied {
+    std::atomic<bool>& busy;
+    ~Occupied() { busy.store(false, std::memory_order_release); }
+  };
+  struct StopAtExit {
+    Pool* pool;
+    // In a forked child there is nobody to join, and a task that calls exit() cannot join itself.
+    ~StopAtExit() {
+      if (!forked.load() && !inside_region) pool->stop();
+    }
+  };
+
+  // Returns how many of `wanted` workers there are: fewer if the system refuses threads.
+  int grow(int wanted) {
+    while (static_cast<int>(workers_.size()) < wanted) {
+      const int rank = static_cast<int>(workers_.size()) + 1;
+      auto worker = std::make_unique<Worker>();
+      Gate& wake = worker->wake;
+      workers_.push_back(std::move(worker));
+      try {
+        workers_.back()->thread = std::thread([this, &wake, rank] { work(wake, rank); });
+      } catch (const std::system_error&) {
+        workers_.pop_back();
+        return rank - 1;
+      }
+    }
+    return wanted;
+  }
+
+  void work(Gate& wake, int rank) {
+    microseconds spin{0};
+    for (std::int64_t seen = 0;; ++seen) {
+      wake.wait_past(seen, spin);
+      if (stopping_) return;
+      spin = shared_->spin;
+      TeamAccess::run_member(*shared_, rank, *body_);
+      // The last touch of the caller's stack is above; from here on only the pool is used.
+      if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) finished_.advance();
+    }
+  }
+
+  // Keeps `busy_`, so that later regions run alone. Gives up if another thread is in a region.
+  void stop() {
+    if (busy_.exchange(true, std::memory_order_acquire)) return;
+    stopping_ = true;
+    for (const auto& worker : workers_) {
+      worker->wake.advance();
+      worker->thread.join();
+    }
+  }
+
+  std::atomic<bool> busy_{false};
+  // Below: written by the holder of busy_, handed to the workers by their gates.
+  std::vector<std::unique_ptr<Worker> > workers_;
+  TeamAccess::Shared* shared_ = nullptr;
+  const Body* body_ = nullptr;
+  bool stopping_ = false;
+  std::int64_t regions_ = 0;
+  std::atomic<int> running_{0};
+  Gate finished_;
+};
+
+bool run_team(int threads, Body body) { return Pool::instance().run(threads, body); }
+
+#else
+
+constexpr const char* kBackend = "serial";
+constexpr bool kHasThreads = false;
+
+bool run_team(int, Body) { return false; }
 
 #endif
 
 }  // namespace
+
+void parallel_region(int threads, FunctionRef<void(Team&)> body) {
+  if (kHasThreads && threads > 1 && !inside_region) {
+    if (forked.load(std::memory_order_relaxed)) {
+      warn_forked();
+    } else {
+      watch_forks();
+      if (run_team(threads, body)) return;
+    }
+  }
+  TeamAccess::run_alone(body);
+}
+
+void parallel_for(int threads, std::int64_t count, FunctionRef<void(std::int64_t)> task) {
+  if (count < threads) threads = static_cast<int>(count < 1 ? 1 : count);
+  parallel_region(threads, [&](Team& team) { team.for_each(count, task); });
+}
+
+// Here and not in threads.cpp: this is the one file that is compiled with the back end's macro.
+const char* parallel_backend() { return kBackend; }
+
 }  // namespace striate

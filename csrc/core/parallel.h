@@ -36,7 +36,9 @@ class Team;
 
 // Runs `body` on `threads` threads at once, the caller being one of them. An exception thrown by a
 // task ends the region early on every thread and is rethrown here (the first one thrown). A nested
-// region, threads <= 1, the serial back end and a forked child run `body` once, on the caller.
+// region, threads <= 1, the serial back end and a forked child run `body` once, on the caller; so
+// does, with the std back end, a caller that finds another thread's region running. A system that
+// refuses threads makes the team smaller: ask size(), not the argument.
 void parallel_region(int threads, FunctionRef<void(Team&)> body);
 
 // One thread's view of its region. for_each and barrier are collective: every thread of the team
