@@ -1,0 +1,122 @@
+"""The parent's side of a benchmark: workers that take turns, and medians of what they measured.
+
+Fairness: all workers run on the same CPUs with the same number of threads, and every runtime keeps
+its own wait policy, the one its users get. So that an idle worker's threads can't spin on a core
+which another one needs, a worker is stopped (SIGSTOP) unless it is its turn.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeVar
+
+PEERS = Path(__file__).parent / "peers"
+Key = TypeVar("Key")
+
+
+class PeerError(RuntimeError):
+    """A worker could not do what it was asked; the message is the framework's."""
+
+
+class Worker:
+    """A peer in a process of its own. `worker.call("method", argument=..)` runs it there.
+
+    name: what tables call it. script: a file of benchmarks/peers that calls `worker.serve`.
+    python: the interpreter that has the framework. Its messages go to the file `log`.
+    """
+
+    def __init__(
+        self, name: str, script: str, threads: int, log: Path, python: str = sys.executable
+    ):
+        self.name, self.log = name, log
+        with open(log, "w") as messages:
+            self._process = subprocess.Popen(
+                [python, str(PEERS / script)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=messages,
+                text=True,
+                env=os.environ | _thread_variables(threads),
+            )
+        self._pause()
+
+    def call(self, method: str, **arguments: Any) -> Any:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._resume()
+        try:
+            request = json.dumps({"method": method, "arguments": arguments})
+            self._process.stdin.write(request + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise PeerError(f"{self.name}: its process ended: {_last_line(self.log)}")
+        self._pause()
+        answer = json.loads(line)
+        if "error" in answer:
+            raise PeerError(f"{self.name}: {answer['error']}")
+        return answer["result"]
+
+    def close(self) -> None:
+        """Ends the process: by closing its stdin, or by force after 10 s."""
+        self._resume()
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def _pause(self) -> None:
+        if hasattr(signal, "SIGSTOP"):
+            self._process.send_signal(signal.SIGSTOP)
+
+    def _resume(self) -> None:
+        if hasattr(signal, "SIGCONT"):
+            self._process.send_signal(signal.SIGCONT)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def _thread_variables(threads: int) -> dict[str, str]:
+    names = ("OMP_NUM_THREADS", "STRIATE_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+    return dict.fromkeys(names, str(threads)) | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+
+
+def use_cpus(threads: int | None) -> int:
+    """Keeps this process, and the workers it starts later, on `threads` CPUs. Returns how many."""
+    if not hasattr(os, "sched_getaffinity"):
+        return threads or os.cpu_count() or 1
+    cpus = sorted(os.sched_getaffinity(0))
+    if threads is not None:
+        cpus = cpus[:threads]
+        os.sched_setaffinity(0, cpus)
+    return len(cpus)
+
+
+def in_turn(measurements: Mapping[Key, Callable[[], float]], rounds: int) -> dict[Key, list[float]]:
+    """Takes every measurement once a round, the order turned by one each round."""
+    samples: dict[Key, list[float]] = {key: [] for key in measurements}
+    keys = list(measurements)
+    for turn in range(rounds):
+        shift = turn % max(len(keys), 1)
+        for key in keys[shift:] + keys[:shift]:
+            samples[key].append(measurements[key]())
+    return samples
+
+
+def summary(samples: Iterable[float]) -> dict[str, Any]:
+    values = list(samples)
+    return {"median": median(values), "min": min(values), "max": max(values), "samples": values}
