@@ -1,0 +1,25 @@
+"""Callbacks, under Keras's names."""
+
+from striate.callbacks.callback import Callback, CallbackList
+from striate.callbacks.csv_logger import CSVLogger
+from striate.callbacks.early_stopping import EarlyStopping
+from striate.callbacks.history import History
+from striate.callbacks.lambda_callback import LambdaCallback
+from striate.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
+from striate.callbacks.model_checkpoint import ModelCheckpoint
+from striate.callbacks.progress_bar import ProgressBar
+from striate.callbacks.terminate_on_nan import TerminateOnNaN
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "ProgressBar",
+    "ReduceLROnPlateau",
+    "TerminateOnNaN",
+]

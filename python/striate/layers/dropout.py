@@ -1,0 +1,40 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from striate import _core
+from striate.errors import ArgumentError, warn_once
+from striate.layers.layer import Layer
+
+
+class Dropout(Layer):
+    """In training, zero with probability `rate`, else x / (1 - rate); in inference, x.
+
+    The mask is drawn by a counter-based generator keyed by the model's seed, the layer, the step
+    and the sample, so it does not depend on the number of threads.
+
+    Args:
+        rate: at least 0 and below 1.
+        seed: taken for Keras's sake; the model's seed decides.
+    """
+
+    def __init__(self, rate: float, *, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(rate, (int, float)) or not 0 <= rate < 1:
+            raise ArgumentError(
+                f"Dropout {self.name}: rate must be at least 0 and below 1, got {rate!r}"
+            )
+        if seed is not None:
+            warn_once(
+                "Dropout's seed= has no effect: striate keys its masks by the model's seed and the "
+                "layer; call utils.set_random_seed instead"
+            )
+        self.rate = float(rate)
+
+    def describe(self, graph: _core.Graph, x: int) -> int:
+        return graph.dropout(x, name=self.name, rate=self.rate)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"rate": self.rate}

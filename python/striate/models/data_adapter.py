@@ -1,0 +1,241 @@
+"""What users give as data, made into what the core takes.
+
+The core takes float32 or uint8, C-contiguous, in native byte order: such arrays go in as they are,
+read-only ones too. Everything else is converted once, into a copy: float64, other integers and
+booleans to float32; big-endian to native; strided to contiguous. uint8 keeps its values, 0 to 255.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate import _core
+from striate.errors import ArgumentError, ShapeError
+from striate.losses import Labels, as_array
+from striate.utils import PyDataset
+
+Inputs = NDArray[np.float32] | NDArray[np.uint8]
+Weights = NDArray[np.float32]
+_FLOAT32 = np.dtype(np.float32)
+_UINT8 = np.dtype(np.uint8)
+
+
+class Arrays(NamedTuple):
+    """Samples ready for the core: x (N, ..), y int64 (N,) or float32 (N, K), weights (N,)."""
+
+    x: Inputs
+    y: Labels
+    weights: Weights | None
+
+
+def input_array(x: object, shape: tuple[int, ...], owner: str) -> Inputs:
+    """`x` as the core takes it, (N, *shape).
+
+    (N, 28, 28) is taken for shape (28, 28, 1).
+
+    Args:
+        x: an array, a list, or anything with an array interface, a buffer or DLPack.
+        shape: of one sample.
+        owner: the model's name, for messages.
+
+    Raises:
+        ShapeError: not numbers, empty, or another shape; the message says what likely mends it.
+    """
+    array = numbers(x, owner)
+    if array.shape[1:] != shape:
+        if shape[-1] == 1 and array.shape[1:] == shape[:-1]:
+            array = array[..., np.newaxis]
+        else:
+            raise ShapeError(_mismatch(array.shape, shape, owner))
+    if len(array) == 0:
+        raise ShapeError(f"{owner}: x is empty: {array.shape}")
+    return array
+
+
+def numbers(x: object, owner: str) -> Inputs:
+    """`x` as contiguous float32 or uint8, of any shape with a batch axis."""
+    array = as_array(x)
+    if array.dtype.kind not in "biuf":
+        raise ShapeError(
+            f"{owner}: x must hold numbers, got dtype {array.dtype}"
+            + (": do its samples differ in shape?" if array.dtype.kind == "O" else "")
+        )
+    if array.ndim == 0:
+        raise ShapeError(f"{owner}: x must have a batch axis, got the scalar {array}")
+    if array.dtype == _UINT8:
+        return np.ascontiguousarray(array)
+    return np.ascontiguousarray(array, dtype=_FLOAT32)
+
+
+def _mismatch(got: tuple[int, ...], shape: tuple[int, ...], owner: str) -> str:
+    expected = "(N, " + ", ".join(map(str, shape)) + ")"
+    message = f"{owner}: x has shape {got}, expected {expected}"
+    sample = got[1:]
+    if got == shape:
+        return f"{message}: this is one sample: add a batch axis with x[None]"
+    if len(sample) == len(shape) == 3:
+        if sample == (shape[2], shape[0], shape[1]):
+            return f"{message}: looks like NCHW: transpose with x.transpose(0, 2, 3, 1)"
+        if sample[:2] == shape[:2]:
+            return f"{message}: x has {_channels(sample[2])}, the model takes {shape[2]}"
+        if sample[2] == shape[2]:
+            return f"{message}: images are {sample[0]} x {sample[1]}, not {shape[0]} x {shape[1]}"
+    if np.prod(sample, dtype=np.int64) == np.prod(shape, dtype=np.int64):
+        return f"{message}: the sizes agree: x.reshape(-1, {', '.join(map(str, shape))})"
+    if len(sample) != len(shape):
+        return f"{message}: x has rank {len(got)}, the model takes rank {len(shape) + 1}"
+    return message
+
+
+def _channels(count: int) -> str:
+    return "1 channel" if count == 1 else f"{count} channels"
+
+
+def weight_array(sample_weight: object, samples: int, owner: str) -> Weights | None:
+    """Sample weights as float32 (N,), or None.
+
+    Raises:
+        ShapeError: another shape.
+        ArgumentError: a weight that is negative or not finite.
+    """
+    if sample_weight is None:
+        return None
+    array = as_array(sample_weight)
+    if array.dtype.kind not in "biuf":
+        raise ShapeError(f"{owner}: sample_weight must hold numbers, got dtype {array.dtype}")
+    if array.shape == (samples, 1):
+        array = array[:, 0]
+    if array.shape != (samples,):
+        raise ShapeError(f"{owner}: sample_weight has shape {array.shape}, expected ({samples},)")
+    weights = np.ascontiguousarray(array, dtype=_FLOAT32)
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad):
+        raise ArgumentError(
+            f"{owner}: sample_weight[{bad[0]}] is {weights[bad[0]]}: weights are finite and >= 0"
+        )
+    return weights
+
+
+def class_weighted(
+    class_weight: Mapping[int, float] | None, y: Labels, weights: Weights | None, owner: str
+) -> Weights | None:
+    """Sample weights multiplied by the weight of each sample's class; unnamed classes weigh 1."""
+    if class_weight is None:
+        return weights
+    if not isinstance(class_weight, Mapping):
+        raise ArgumentError(f"{owner}: class_weight is a dict of class: weight")
+    if y.ndim == 1:
+        labels = y.astype(np.int64)
+    else:
+        labels = (y[:, 0] > 0.5).astype(np.int64) if y.shape[1] == 1 else y.argmax(axis=1)
+    count = max([int(labels.max()), *map(int, class_weight)]) + 1
+    table = np.ones(count, np.float32)
+    for label, weight in class_weight.items():
+        if int(label) < 0 or not 0 <= float(weight) < np.inf:
+            raise ArgumentError(f"{owner}: class_weight[{label}] = {weight} is not a weight")
+        table[int(label)] = weight
+    by_class = table[labels]
+    return by_class if weights is None else weights * by_class
+
+
+def is_batch_source(x: object) -> bool:
+    """Whether `x` yields batches, rather than holding samples."""
+    if isinstance(x, (np.ndarray, list, tuple)):
+        return False
+    if isinstance(x, (PyDataset, Iterator)):
+        return True
+    array_like = ("__array__", "__array_interface__", "__dlpack__", "__buffer__")
+    if any(hasattr(x, name) for name in array_like):
+        return False
+    if isinstance(x, (memoryview, bytes, bytearray)):
+        return False
+    return isinstance(x, Iterable)
+
+
+def unpack(item: object, owner: str) -> tuple[Any, Any, Any]:
+    """A batch as (x, y, sample_weight); those that it lacks are None."""
+    if isinstance(item, (tuple, list)):
+        if not 1 <= len(item) <= 3:
+            raise ArgumentError(
+                f"{owner}: a batch is (x, y) or (x, y, sample_weight), got {len(item)} parts"
+            )
+        x, y, weights = (*item, None, None)[:3]
+        return x, y, weights
+    return item, None, None
+
+
+def split(data: Arrays, fraction: float, owner: str) -> tuple[Arrays, Arrays]:
+    """(the first samples, the last `fraction` of them), without a copy."""
+    samples = len(data.x)
+    if not 0 < fraction < 1:
+        raise ArgumentError(f"{owner}: validation_split must lie between 0 and 1, got {fraction!r}")
+    at = int(samples * (1 - fraction))
+    if not 0 < at < samples:
+        raise ArgumentError(
+            f"{owner}: validation_split={fraction} of {samples} samples leaves one part empty"
+        )
+    weights = data.weights
+    return (
+        Arrays(data.x[:at], data.y[:at], None if weights is None else weights[:at]),
+        Arrays(data.x[at:], data.y[at:], None if weights is None else weights[at:]),
+    )
+
+
+class BatchSource:
+    """A generator, a PyDataset, or anything that can be iterated for batches.
+
+    Args:
+        source: yields (x, y) or (x, y, sample_weight).
+        steps: batches an epoch; None takes all there are.
+        shuffle: take a PyDataset's batches in another order each epoch.
+    """
+
+    def __init__(
+        self, source: Any, steps: int | None = None, shuffle: bool = False, owner: str = "model"
+    ) -> None:
+        self._source = source
+        self._given_steps = steps
+        self._shuffle = shuffle
+        self._owner = owner
+        self._indexed = hasattr(source, "__getitem__") and hasattr(source, "__len__")
+        self._once = isinstance(source, Iterator)
+
+    @property
+    def steps(self) -> int | None:
+        """Batches an epoch, where that is known beforehand."""
+        if self._given_steps is not None:
+            return self._given_steps
+        try:
+            return len(self._source)
+        except TypeError:
+            return None
+
+    def batches(self, seed: int, epoch: int) -> Iterator[tuple[Any, Any, Any]]:
+        """One epoch's batches."""
+        taken: Iterator[Any]
+        if self._indexed:
+            taken = self._by_index(seed, epoch)
+        elif self._once:
+            taken = self._source
+        else:
+            taken = iter(self._source)
+        for item in islice(taken, self._given_steps):
+            yield unpack(item, self._owner)
+
+    def _by_index(self, seed: int, epoch: int) -> Iterator[Any]:
+        count = len(self._source)
+        order = _core.shuffled(count, seed, epoch) if self._shuffle else range(count)
+        steps = count if self._given_steps is None else self._given_steps
+        for step in range(steps):
+            yield self._source[int(order[step % count])]
+
+    def call(self, hook: str) -> None:
+        """Calls on_epoch_begin or on_epoch_end of a PyDataset."""
+        function: Callable[[], None] | None = getattr(self._source, hook, None)
+        if function is not None and self._indexed:
+            function()

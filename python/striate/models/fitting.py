@@ -1,0 +1,168 @@
+"""The arguments of `fit`, checked and made into a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from striate.callbacks import Callback, CallbackList, History, ProgressBar
+from striate.errors import ArgumentError
+from striate.models.data_adapter import (
+    Arrays,
+    BatchSource,
+    class_weighted,
+    is_batch_source,
+    split,
+    unpack,
+)
+from striate.models.evaluation import EVALUATION_BATCH, check_count
+from striate.models.training import Run
+
+if TYPE_CHECKING:
+    from striate.models.model import Model
+
+
+class Validation(NamedTuple):
+    """The arguments of `fit` that are about validation."""
+
+    data: Any
+    split: float
+    steps: int | None
+    batch_size: int | None
+    freq: int
+
+
+def fit(
+    model: Model,
+    x: Any,
+    y: Any,
+    batch_size: int | None,
+    epochs: int,
+    verbose: int | str,
+    callbacks: Callback | Iterable[Callback] | None,
+    validation: Validation,
+    shuffle: bool,
+    class_weight: Mapping[int, float] | None,
+    sample_weight: Any,
+    initial_epoch: int,
+    steps_per_epoch: int | None,
+) -> History:
+    """`Model.fit`."""
+    size = 32 if batch_size is None else check_count(model.name, "batch_size", batch_size)
+    _check_counts(model, epochs, initial_epoch, steps_per_epoch, validation, verbose)
+    data: Arrays | BatchSource
+    held_out = _validation_source(model, validation)
+    if is_batch_source(x):
+        data = _source(model, x, y, sample_weight, shuffle, steps_per_epoch, validation)
+        steps = data.steps
+    else:
+        data = model.convert(x, y, sample_weight)
+        if validation.split:
+            if held_out is None:
+                data, held_out = split(data, validation.split, model.name)
+            else:
+                raise ArgumentError(f"{model.name}: give validation_split or validation_data")
+        weights = class_weighted(class_weight, data.y, data.weights, model.name)
+        data = data._replace(weights=weights)
+        steps = _array_steps(model, len(data.x), size, steps_per_epoch)
+    if not isinstance(held_out, (Arrays, BatchSource)):
+        held_out = None if held_out is None else model.convert(*held_out)
+    total = None if steps is None else steps * (epochs - initial_epoch)
+    if isinstance(data, Arrays):
+        model.prepare_training(total)
+    history = History()
+    params = {
+        "epochs": epochs,
+        "steps": steps,
+        "samples": len(data.x) if isinstance(data, Arrays) else None,
+        "batch_size": size,
+        "verbose": verbose,
+    }
+    hooks = CallbackList(_all(callbacks, verbose, history), model=model, params=params)
+    run = Run(
+        model, data, hooks, size, steps, total, bool(shuffle), class_weight, held_out,
+        validation.batch_size or EVALUATION_BATCH, validation.freq,
+    )  # fmt: skip
+    model.stop_training = False
+    model.history = history
+    try:
+        run.epochs(initial_epoch, epochs)
+    finally:
+        hooks.close()
+    return history
+
+
+def _all(
+    callbacks: Callback | Iterable[Callback] | None, verbose: int | str, history: History
+) -> list[Callback]:
+    """The caller's callbacks, then what shows progress, then the history of what they logged."""
+    given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+    return [*given, *([ProgressBar(verbose)] if verbose else []), history]
+
+
+def _check_counts(
+    model: Model,
+    epochs: int,
+    initial_epoch: int,
+    steps_per_epoch: int | None,
+    validation: Validation,
+    verbose: int | str,
+) -> None:
+    check_count(model.name, "epochs", epochs)
+    check_count(model.name, "initial_epoch + 1", initial_epoch + 1)
+    for name, value in (
+        ("steps_per_epoch", steps_per_epoch),
+        ("validation_steps", validation.steps),
+        ("validation_batch_size", validation.batch_size),
+        ("validation_freq", validation.freq),
+    ):
+        if value is not None:
+            check_count(model.name, name, value)
+    if verbose not in ("auto", 0, 1, 2):
+        raise ArgumentError(f'{model.name}: verbose is "auto", 0, 1 or 2, got {verbose!r}')
+
+
+def _array_steps(model: Model, samples: int, size: int, given: int | None) -> int:
+    available = -(-samples // size)
+    if given is not None and given > available:
+        raise ArgumentError(
+            f"{model.name}: steps_per_epoch={given}, but {samples} samples make only {available} "
+            f"batches of {size}"
+        )
+    return available if given is None else given
+
+
+def _source(
+    model: Model,
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    shuffle: bool,
+    steps: int | None,
+    validation: Validation,
+) -> BatchSource:
+    model.compiled  # noqa: B018 (raises if there is none, before the first batch is drawn)
+    if y is not None or sample_weight is not None:
+        raise ArgumentError(
+            f"{model.name}: y and sample_weight go with arrays; each batch of a source has its own"
+        )
+    if validation.split:
+        raise ArgumentError(
+            f"{model.name}: validation_split needs arrays; give validation_data instead"
+        )
+    return BatchSource(x, steps, bool(shuffle), model.name)
+
+
+def _validation_source(
+    model: Model, validation: Validation
+) -> BatchSource | tuple[Any, Any, Any] | None:
+    if validation.data is None:
+        return None
+    if is_batch_source(validation.data):
+        return BatchSource(validation.data, validation.steps, owner=model.name)
+    x, y, weights = unpack(validation.data, f"{model.name}: validation_data")
+    if y is None:
+        raise ArgumentError(
+            f"{model.name}: validation_data is (x, y), (x, y, sample_weight) or batches"
+        )
+    return x, y, weights

@@ -1,0 +1,171 @@
+"""Losses: their values, and which labels they take."""
+
+import numpy as np
+import pytest
+from striate import Input, Sequential, layers, losses, optimizers, set_random_seed, utils
+from striate.errors import ArgumentError, ShapeError, StriateWarning
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(12, 3)).astype(np.float32)
+Y = RNG.integers(0, 3, 12)
+
+
+def identity(activation=None) -> Sequential:
+    return Sequential([Input((3,)), layers.Activation(activation or "linear")])
+
+
+def value(model, loss, y) -> float:
+    model.compile("sgd", loss)
+    return model.test_on_batch(X, y)
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def test_crossentropies() -> None:
+    expected = -np.log(softmax(X.astype(np.float64)))[np.arange(12), Y].mean()
+    one_hot = utils.to_categorical(Y, 3)
+    soft = identity("softmax")
+    assert value(soft, "sparse_categorical_crossentropy", Y) == pytest.approx(expected, rel=1e-5)
+    assert value(soft, "categorical_crossentropy", one_hot) == pytest.approx(expected, rel=1e-5)
+    sparse = losses.SparseCategoricalCrossentropy(from_logits=True)
+    assert value(identity(), sparse, Y) == pytest.approx(expected, rel=1e-5)
+    dense = losses.CategoricalCrossentropy(from_logits=True)
+    assert value(identity(), dense, one_hot) == pytest.approx(expected, rel=1e-5)
+
+
+def test_binary_crossentropy() -> None:
+    targets = (RNG.random((12, 3)) > 0.5).astype(np.float32)
+    p = 1 / (1 + np.exp(-X.astype(np.float64)))
+    expected = -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).mean()
+    assert value(identity("sigmoid"), "binary_crossentropy", targets) == pytest.approx(
+        expected, 1e-5
+    )
+    logits = losses.BinaryCrossentropy(from_logits=True)
+    assert value(identity(), logits, targets) == pytest.approx(expected, rel=1e-5)
+
+
+def test_mean_squared_error() -> None:
+    targets = RNG.normal(size=(12, 3))
+    expected = ((X - targets) ** 2).mean()
+    for name in ("mse", "mean_squared_error", "MeanSquaredError", losses.MeanSquaredError):
+        assert value(identity(), name, targets) == pytest.approx(expected, rel=1e-5)
+
+
+def test_map_loss() -> None:
+    distances = np.abs(X.astype(np.float64))
+    j = 0.1
+    model = identity()
+    model.compile("sgd", losses.MAPLoss(j))
+    own = distances[np.arange(12), Y]
+    expected = (own + np.log(np.exp(-j) + np.exp(-distances).sum(axis=1))).mean()
+    assert model.test_on_batch(np.abs(X), Y) == pytest.approx(expected, rel=1e-5)
+
+
+def test_map_accuracy_is_by_the_smallest_output() -> None:
+    model = identity()
+    model.compile("sgd", losses.MAPLoss(), ["accuracy", "sparse_categorical_accuracy"])
+    logs = model.test_on_batch(X, X.argmin(axis=1), return_dict=True)
+    assert logs["accuracy"] == logs["sparse_categorical_accuracy"] == 1.0
+
+
+def test_config_makes_the_same_loss() -> None:
+    for loss in (losses.MAPLoss(0.3), losses.CategoricalCrossentropy(from_logits=True), "bce"):
+        loss = losses.get(loss)
+        again = losses.get(losses.serialize(loss))
+        assert type(again) is type(loss) and again.options() == loss.options()
+
+
+SPARSE, DENSE = "sparse_categorical_crossentropy", "categorical_crossentropy"
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "error", "message"),
+    [
+        (SPARSE, utils.to_categorical(Y, 3), ShapeError,
+         r'integer labels \(N,\), got one-hot labels \(12, 3\): use "categorical_crossentropy"'),
+        (DENSE, Y, ShapeError,
+         r'targets \(N, 3\).*got shape \(12,\): integer labels want "sparse_categorical_cross'),
+        (DENSE, Y[:, None], ShapeError, "integer labels want"),
+        ("mse", Y, ShapeError, r"one-hot labels come from utils.to_categorical\(y, 3\)"),
+        (SPARSE, np.where(np.arange(12) == 7, 3, Y), ArgumentError,
+         r"y\[7\] is 3: the model has 3 classes, so labels go from 0 to 2"),
+        (SPARSE, np.where(np.arange(12) == 4, -1, Y), ArgumentError, r"y\[4\] is -1"),
+        (SPARSE, Y + 0.5, ArgumentError, r"takes integer labels, y\[0\] is"),
+        (SPARSE, np.where(np.arange(12) == 5, np.nan, Y), ArgumentError, r"y\[5\] is nan"),
+        (SPARSE, Y[:11], ShapeError, "x has 12 samples, y has 11"),
+        (SPARSE, np.array(3), ShapeError, "one entry a sample, got the scalar 3"),
+        (SPARSE, np.zeros((12, 2, 2)), ShapeError, r"got shape \(12, 2, 2\)"),
+        (SPARSE, ["cat"] * 12, ShapeError, "y must hold numbers"),
+        (SPARSE, None, ArgumentError, "y is missing"),
+        (DENSE, np.zeros((12, 4)), ShapeError, r"targets \(N, 3\), .* got shape \(12, 4\)"),
+        (DENSE, np.zeros((12, 0)), ShapeError, "y is empty"),
+        ("binary_crossentropy", np.full((12, 3), 2), ArgumentError, "between 0 and 1, got 2 to 2"),
+        ("map", utils.to_categorical(Y, 3), ShapeError, "got one-hot labels"),
+    ],
+)  # fmt: skip
+def test_labels_that_do_not_fit(loss, y, error, message) -> None:
+    model = identity("softmax" if loss in (SPARSE, DENSE) else None)
+    if loss == "binary_crossentropy":
+        model = identity("sigmoid")
+    model.compile("sgd", loss)
+    for call in (model.train_on_batch, model.test_on_batch):
+        with pytest.raises(error, match=message):
+            call(X, y)
+    with pytest.raises(error, match=message):
+        model.fit(X, y, verbose=0)
+    assert model.optimizer.iterations == 0
+
+
+def test_sparse_loss_on_an_image_says_what_is_missing() -> None:
+    model = Sequential([Input((4, 4, 1)), layers.Conv2D(2, 3, activation="softmax")])
+    with pytest.raises(ShapeError, match="is a Flatten missing"):
+        model.compile("sgd", SPARSE)
+    assert not model.is_compiled
+
+
+def test_single_output_takes_a_vector_of_labels() -> None:
+    model = Sequential([Input((3,)), layers.Dense(1, activation="sigmoid")])
+    model.compile("sgd", "binary_crossentropy", ["accuracy"])
+    y = (Y > 0).astype(int)
+    assert model.test_on_batch(X, y) == model.test_on_batch(X, y[:, None])
+
+
+@pytest.mark.parametrize(
+    ("loss", "activation"),
+    [
+        (losses.SparseCategoricalCrossentropy(from_logits=True), "softmax"),
+        (losses.SparseCategoricalCrossentropy(), "linear"),
+        (losses.BinaryCrossentropy(from_logits=True), "sigmoid"),
+    ],
+)
+def test_squash_twice_or_never_warns(loss, activation) -> None:
+    from striate import errors
+
+    errors._warned.clear()
+    with pytest.warns(StriateWarning, match=f"{loss.kind}"):
+        Sequential([Input((3,)), layers.Dense(3, activation=activation)]).compile("sgd", loss)
+
+
+def test_what_get_refuses() -> None:
+    for bad in ("mean_squared", 3, None, {"class": "Loss"}):
+        with pytest.raises(ArgumentError, match="no loss"):
+            losses.get(bad)
+    for make in (
+        lambda: losses.MAPLoss(0),
+        lambda: losses.CategoricalCrossentropy(label_smoothing=0.1),
+        lambda: losses.MeanSquaredError(reduction="sum"),
+    ):
+        with pytest.raises(ArgumentError):
+            make()
+
+
+def test_labels_do_not_change_under_the_callers_hands() -> None:
+    set_random_seed(0)
+    y = Y.copy()
+    model = Sequential([Input((3,)), layers.Dense(3, activation="softmax")])
+    model.compile(optimizers.SGD(), SPARSE)
+    model.fit(X, y, verbose=0)
+    assert np.array_equal(y, Y)
