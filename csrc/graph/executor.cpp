@@ -99,9 +99,11 @@ void Executor::forward(const Batch& batch, std::int64_t block, const ParameterVi
     if (options.check_numerics) check(&s, s.output, a.y, r, options, false);
   }
   if (plan_.loss) run_loss(batch, r, loss_scale, order, arena, result);
-  if (outputs)
-    store_rows(plan_.output, arena + plan_.values[static_cast<std::size_t>(plan_.output)].offset, r,
-               outputs);
+  if (!outputs) return;
+  const std::int64_t rows = plan_.fused_softmax
+                                ? plan_.loss_scratch
+                                : plan_.values[static_cast<std::size_t>(plan_.output)].offset;
+  store_rows(plan_.output, arena + rows, r, outputs);
 }
 
 void Executor::run_loss(const Batch& batch, const BlockRange& r, float scale, int order,

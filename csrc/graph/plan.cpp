@@ -33,8 +33,9 @@ class MemoryPlanner {
     add_gradients();
     share_in_place();
     add_step_memory();
-    const int loss_scratch = arena_.add(
-        plan_.values[static_cast<std::size_t>(plan_.output)].shape.size(), steps_, steps_);
+    const PlannedValue& out = plan_.values[static_cast<std::size_t>(plan_.output)];
+    const int loss_scratch =
+        arena_.add(plan_.fused_softmax ? out.floats : out.shape.size(), steps_, steps_);
     plan_.arena_floats = arena_.place();
     plan_.loss_scratch = arena_.offset(loss_scratch);
     for (std::size_t v = 0; v < plan_.values.size(); ++v) {
@@ -153,6 +154,7 @@ Plan make_plan(const Graph& graph, ValueId output, const ParameterTable& paramet
   plan.options = options;
   plan.output = program.output;
   plan.packed_floats = 0;
+  plan.fused_softmax = program.fused_softmax;
   for (const ProgramValue& v : program.values)
     plan.values.push_back({v.shape, v.layout,
                            block_floats(v.shape, v.layout, options.blocking.block_samples), 0, -1});

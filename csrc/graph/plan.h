@@ -55,7 +55,10 @@ struct Plan {
   std::vector<BackwardStep> backward;
   int output;
   std::unique_ptr<Loss> loss;
-  std::int64_t loss_scratch = 0;  // [K], in the arena
+  // In the arena: [K]; with a fused softmax [n][K], which are then the outputs to hand out. (The
+  // logits stay: the layer that made them may read them on the way back.)
+  std::int64_t loss_scratch = 0;
+  bool fused_softmax = false;
   std::int64_t arena_floats, packed_floats;
 
   bool keeps_for_backward() const { return options.training || !backward.empty(); }

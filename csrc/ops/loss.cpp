@@ -71,8 +71,8 @@ void Loss::categorical(LossArgs& a) const {
 // bits come from our own exp; libm's log enters the reported loss only.
 void Loss::from_logits(LossArgs& a, const CategoricalRow& row) const {
   const std::int64_t k = row.classes;
-  float* z = a.outputs + row.sample * k;
-  float* p = fused_ ? z : a.scratch;
+  const float* z = a.outputs + row.sample * k;
+  float* p = a.scratch + (fused_ ? row.sample * k : 0);
   const double peak = *std::max_element(z, z + k);
   double mass = 0.0, linear = 0.0;
   for (std::int64_t i = 0; i < k; ++i) {

@@ -10,7 +10,7 @@ namespace striate {
 struct LossArgs {
   int samples = 0;
   std::int64_t classes = 0;
-  float* outputs = nullptr;               // [n][K]; the fused softmax leaves probabilities here
+  const float* outputs = nullptr;         // [n][K]
   const std::int64_t* labels = nullptr;   // [n]
   const float* const* targets = nullptr;  // [n] rows of K
   const float* weights = nullptr;         // [n]; null: all 1
@@ -18,7 +18,7 @@ struct LossArgs {
   // dL/d(outputs), of the logits where fused; order 2: the Gauss-Newton diagonal. Null: not asked.
   float* gradient = nullptr;
   int order = 1;
-  float* scratch = nullptr;  // [K]
+  float* scratch = nullptr;  // [K]; fused: [n][K], where the probabilities are left
   double loss = 0.0;         // out: sum over the block of weight * loss
   std::int64_t correct = 0;  // out: samples classified right
 };
