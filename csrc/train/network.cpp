@@ -42,7 +42,6 @@ void Network::set_parameter(int index, const float* values) {
 void Network::set_trainable(int index, bool trainable) {
   s_->table.all()[s_->index(index)].spec.trainable = trainable;
   s_->plans.clear();
-  s_->chunks.clear();
 }
 
 std::uint64_t Network::weights_hash() const {
@@ -150,12 +149,10 @@ BatchLoss Network::gradients(const Batch& batch, bool training, float* const* pa
       &s_->ready(training ? PlanPurpose::kTrainingGradients : PlanPurpose::kGradients, batch.count);
   pass.batch = &batch;
   pass.input_gradient = input_gradient;
-  s_->chunks.clear();  // all parameters, not just the trainable ones
   auto keep = [](std::int64_t, std::int64_t, const float*) {};
   FunctionRef<void(std::int64_t, std::int64_t, const float*)> reduce(keep);
   pass.reduce = &reduce;
   const BatchLoss result = s_->run(pass);
-  s_->chunks.clear();
   if (parameter_gradients)
     for (std::size_t i = 0; i < s_->table.all().size(); ++i) {
       const Parameter& p = s_->table.all()[i];

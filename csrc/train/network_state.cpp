@@ -57,7 +57,8 @@ ReadyPlan& Network::State::ready(PlanPurpose purpose, std::int64_t batch) {
       std::make_tuple(purpose, options.blocking.layout, options.blocking.block_samples);
   const auto found = plans.find(key);
   if (found != plans.end()) return found->second;
-  ReadyPlan r{make_plan(graph, output, table, options, kernels), Storage(), 0};
+  ReadyPlan r{make_plan(graph, output, table, options, kernels), Storage(), 0, {}};
+  r.chunks = gradient_chunks(r.plan);
   r.packed = Storage(r.plan.packed_floats);
   return plans.emplace(key, std::move(r)).first->second;
 }
@@ -101,13 +102,19 @@ void Network::State::prepare(const Pass& pass, std::int64_t blocks, std::int64_t
       shard_parameters.push_back(std::move(pointers));
     }
   }
-  if (!chunks.empty()) return;
+}
+
+std::vector<std::pair<std::int64_t, std::int64_t>> Network::State::gradient_chunks(
+    const Plan& plan) const {
+  std::vector<std::pair<std::int64_t, std::int64_t>> chunks;
+  if (plan.backward.empty()) return chunks;
   for (const Parameter& p : table.all()) {
     if (!p.spec.trainable && !plan.options.all_parameters) continue;
     const std::int64_t size = align_up(p.spec.shape.size());
     for (std::int64_t at = 0; at < size; at += kChunk)
       chunks.emplace_back(p.offset + at, std::min(kChunk, size - at));
   }
+  return chunks;
 }
 
 void Network::State::run_shard(const Pass& pass, const Executor& executor, std::int64_t shard,
@@ -130,7 +137,7 @@ void Network::State::run_shard(const Pass& pass, const Executor& executor, std::
 }
 
 void Network::State::reduce_chunk(const Pass& pass, std::int64_t chunk, std::int64_t shard_total) {
-  const auto [begin, n] = chunks[static_cast<std::size_t>(chunk)];
+  const auto [begin, n] = pass.ready->chunks[static_cast<std::size_t>(chunk)];
   const float* parts[64];
   for (std::int64_t s = 0; s < shard_total; ++s)
     parts[s] = shards.data() + s * table.floats() + begin;
@@ -155,7 +162,7 @@ BatchLoss Network::State::run(const Pass& pass) {
                 arenas[static_cast<std::size_t>(team.rank())].data());
     });
     if (pass.reduce)
-      team.for_each(static_cast<std::int64_t>(chunks.size()),
+      team.for_each(static_cast<std::int64_t>(pass.ready->chunks.size()),
                     [&](std::int64_t c) { reduce_chunk(pass, c, shard_total); });
   });
   pass.ready->packed_version = version;

@@ -22,6 +22,8 @@ struct ReadyPlan {
   Plan plan;
   Storage packed;
   std::uint64_t packed_version = 0;
+  // (begin, n) of the floats whose gradients are reduced: of the trainable parameters, or of all.
+  std::vector<std::pair<std::int64_t, std::int64_t>> chunks;
 };
 
 struct Network::State {
@@ -29,6 +31,7 @@ struct Network::State {
 
   ReadyPlan& ready(PlanPurpose purpose, std::int64_t batch);
   PlanOptions plan_options(PlanPurpose purpose, std::int64_t batch) const;
+  std::vector<std::pair<std::int64_t, std::int64_t>> gradient_chunks(const Plan& plan) const;
   void check_batch(const Batch& batch, bool with_labels) const;
   const LossOptions& compiled_loss() const;
   std::size_t index(int parameter) const;
@@ -73,7 +76,6 @@ struct Network::State {
   std::vector<Storage> arenas;  // by rank
   Storage shards;               // gradient shards, flat buffers one after the other
   std::vector<std::vector<float*>> shard_parameters;  // by shard, a pointer to each gradient
-  std::vector<std::pair<std::int64_t, std::int64_t>> chunks;  // (begin, n) of trainable floats
   std::vector<BatchResult> block_results;
 };
 
