@@ -47,7 +47,9 @@ Batch samples(const Network& net, const py::array& x, const py::object& rows) {
     throw ShapeError("x must be float32 or uint8 here; the Model's methods convert");
   b.count = x.shape(0);
   if (rows.is_none()) return b;
-  const auto picked = rows.cast<Integers>();
+  // As it is, never a converted copy: a copy would be gone when the batch runs.
+  if (!py::isinstance<Integers>(rows)) throw ShapeError("rows must be C-contiguous int64 here");
+  const auto picked = py::reinterpret_borrow<Integers>(rows);
   if (picked.ndim() != 1) throw ShapeError("rows must be one-dimensional");
   for (py::ssize_t i = 0; i < picked.shape(0); ++i)
     if (picked.at(i) < 0 || picked.at(i) >= b.count)
@@ -74,7 +76,9 @@ void add_labels(const Network& net, const py::array& x, const py::array& y,
     throw ShapeError("y must be int64 [N] or float32 [N, " + std::to_string(classes) + "] here");
   }
   if (weights.is_none()) return;
-  const auto w = weights.cast<Floats>();
+  if (!py::isinstance<Floats>(weights))
+    throw ShapeError("sample_weight must be C-contiguous float32 here");
+  const auto w = py::reinterpret_borrow<Floats>(weights);
   if (w.ndim() != 1 || w.shape(0) != x.shape(0))
     throw ShapeError("sample_weight must be [N], one number a sample");
   b->weights = w.data();
