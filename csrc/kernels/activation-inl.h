@@ -1,8 +1,4 @@
-#pragma once
 // Activations and their derivatives.
-#include "kernels/elementwise-inl.h"
-#include "kernels/exp-inl.h"
-
 namespace striate::STRIATE_ISA_NAMESPACE {
 namespace {
 
@@ -91,8 +87,10 @@ void activation_backward(ActivationKind kind, float alpha, int64_t n, const floa
       });
     case ActivationKind::kSilu:
       return slope_map(n, x, dy, dx, order, [=](V v) {
-        const V t = within(v), s = sigmoid(t);
-        return s * fma(t, one - s, one);
+        const V t = within(v);
+        V s, rest;
+        sigmoids(t, s, rest);
+        return s * fma(t, rest, one);
       });
   }
 }

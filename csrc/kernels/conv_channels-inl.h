@@ -1,13 +1,16 @@
-#pragma once
 // Convolution and dense layers with channels in lanes: a tile of WB pixels by CV vectors of
 // outputs, each weight vector loaded, each position of x a broadcast. No im2col: runs say where
 // the pixels of a window lie. The dense weight gradient of samples in lanes is the same product.
-#include "kernels/tiles-inl.h"
-
 namespace striate::STRIATE_ISA_NAMESPACE {
 namespace {
 
-constexpr int kChannelVectors = 2;  // in a packed tile
+constexpr int kChannelVectors = 2;          // in a packed tile
+constexpr int64_t kSmallWeights = 1 << 17;  // floats: half a megabyte
+constexpr int kMostColliding = 6;           // of the 8 ways of an L1 set; weights need some too
+
+inline bool row_has(const ConvPass& pass, int32_t row, int32_t run) {
+  return pass.row_runs[2 * row] <= run && run < pass.row_runs[2 * row + 1];
+}
 
 // Where a tile's weights lie: vector v of row k at w + k*w_step + (v/2)*w_group + (v%2)*kWidth.
 // Packed tiles are two vectors wide, so a group of vectors is several of them side by side.
@@ -47,11 +50,13 @@ STRIATE_INLINE void channels_run(const float* x, int64_t x_col, int64_t x_step, 
       for (int v = 0; v < CV; ++v) {
         wv[v] = load_vector<CV, kMasked>(w + v / 2 * w_group + v % 2 * kWidth, v, last);
       }
+      const float* xi = x;
 #pragma GCC unroll 32
       for (int i = 0; i < WB; ++i) {
-        const V xv = splat(x[i * x_col]);
+        const V xv = splat(xi[i % 3 * x_col]);
 #pragma GCC unroll 32
         for (int v = 0; v < CV; ++v) sum[i][v] = fma(xv, wv[v], sum[i][v]);
+        if (i % 3 == 2 && i + 1 < WB) xi = opaque(xi + 3 * x_col);
       }
     } else {
       V xv[WB];
@@ -70,8 +75,8 @@ STRIATE_INLINE void channels_run(const float* x, int64_t x_col, int64_t x_step, 
 template <int WB, int CV, bool kMasked>
 void channels_row(const ChannelsRow& row) {
   const int64_t x_col = row.x_col, y_col = row.y_col;
+  const bool partial = row.last < kWidth;
   const Tail last = tail(row.last);
-  const V floor = splat(row.floor);
   const float* x = row.x;
   const float* start = row.start;
   float* y = row.y;
@@ -89,13 +94,18 @@ void channels_row(const ChannelsRow& row) {
       channels_run<WB, CV, kMasked>(x + q->x, x_col, 1, row.w + q->depth * row.w_step, row.w_step,
                                     row.w_group, q->length, last, sum);
     }
+    // Read here, not before the loop: that needs every register.
+    const V floor = splat(row.floor);
+    if (row.floor > -__builtin_inff()) {
+#pragma GCC unroll 32
+      for (int i = 0; i < WB * CV; ++i) sum[i / CV][i % CV] = max(floor, sum[i / CV][i % CV]);
+    }
 #pragma GCC unroll 32
     for (int i = 0; i < WB; ++i) {
 #pragma GCC unroll 32
       for (int v = 0; v < CV; ++v) {
-        const V value = max(floor, sum[i][v]);
         float* const to = y + i * y_col + v * kWidth;
-        v == CV - 1 ? store_tail(to, value, last) : store(to, value);
+        v == CV - 1 && partial ? store_tail(to, sum[i][v], last) : store(to, sum[i][v]);
       }
     }
     if (start) start += WB * row.start_col;
@@ -142,9 +152,10 @@ constexpr ChannelsRows kChannelsRows[2][4] = {
      channels_rows<8, true>()}};
 
 // All pixels of one row for one group of vectors.
-inline void channels_columns(ChannelsRow row, int32_t columns, int group, bool masked) {
+inline void channels_columns(ChannelsRow row, int32_t columns, int32_t most, int group,
+                             bool masked) {
   const ChannelsRowFn* fns = kChannelsRows[masked][group].fn;
-  const Cut cut(columns, kMostByGroup[group]);
+  const Cut cut(columns, static_cast<int32_t>(least(most, kMostByGroup[group])));
   if (cut.larger > 0) {
     row.tiles = cut.larger;
     fns[cut.size + 1](row);
@@ -167,39 +178,108 @@ inline int channels_group(int32_t columns, int32_t vectors) {
   return group;
 }
 
-void conv_channels(const ConvPass& pass, const float* x, const float* w, int64_t w_step,
-                   const float* bias, float floor, float* y) {
-  const bool packed = w_step == 0;
-  constexpr int kTile = kChannelVectors * kWidth;
+// Outputs left to this width of vector: a last vector at most half full goes to the narrow twin,
+// but where few pixels make the weights' way to the registers the limit.
+inline int32_t wide_outputs(int32_t outputs, int32_t pixels) {
+#ifdef STRIATE_NARROW_NAMESPACE
+  const int32_t rest = outputs % kWidth;
+  if (rest <= kWidth / 2 && pixels > kMostByGroup[3]) return outputs - rest;
+#endif
+  static_cast<void>(pixels);
+  return outputs;
+}
+
+// All of pass.outputs, whose weights lie in one manner.
+struct Weights {
+  const float* w;
+  int64_t step, group;  // as in ChannelsRow
+  bool padded;          // whole vectors may be read
+};
+
+inline void channels_rows_of(const ConvPass& pass, ChannelsRow row, int group, int32_t first_row,
+                             int32_t end_row, bool masked, const float* x, float* y) {
+  for (int32_t r = first_row; r < end_row; ++r) {
+    row.begin = pass.runs + pass.row_runs[2 * r];
+    row.end = pass.runs + pass.row_runs[2 * r + 1];
+    if (row.end < row.begin) row.end = row.begin;
+    row.x = x + r * pass.x_row;
+    row.y = y + r * pass.y_row;
+    // Pixels 4 KiB apart share one L1 set: more of them than its ways would evict each other.
+    const int32_t most = pass.x_col % 1024 == 0 ? kMostColliding : kMostPixels;
+    channels_columns(row, pass.cols, most, group, masked);
+  }
+}
+
+inline void channels_outputs(const ConvPass& pass, const float* x, const Weights& w,
+                             const float* bias, float floor, float* y) {
+  const int32_t vectors = (pass.outputs + kWidth - 1) / kWidth;
+  const bool colliding = pass.x_col % 1024 == 0 && pass.cols > kMostColliding;
+  const int32_t columns = colliding ? kMostColliding : pass.cols;
+  // Weights that stay in L2 are swept row by row, so that y is written once, in order; larger ones
+  // tile by tile.
+  const bool by_row = static_cast<int64_t>(pass.depth) * pass.outputs <= kSmallWeights;
+  const int32_t sweeps = by_row ? pass.rows : 1;
   ChannelsRow row{};
   row.x_col = pass.x_col;
   row.floor = floor;
   row.y_col = pass.y_col;
-  const int32_t vectors = (pass.outputs + kWidth - 1) / kWidth;
-  for (int32_t v = 0; v < vectors;) {
-    const int group = channels_group(pass.cols, vectors - v);
-    const int32_t o = v * kWidth;
-    row.last =
-        static_cast<int32_t>(least(kWidth, pass.outputs - o - (kGroups[group] - 1) * kWidth));
-    row.w = packed ? w + static_cast<int64_t>(o) * pass.depth : w + o;
-    row.w_step = packed ? least(kTile, kGroups[group] * kWidth) : w_step;
-    row.w_group = packed ? static_cast<int64_t>(kTile) * pass.depth : kTile;
-    row.start = bias ? bias + o : nullptr;
-    for (int32_t r = 0; r < pass.rows; ++r) {
-      row.begin = pass.runs + pass.row_runs[2 * r];
-      row.end = pass.runs + pass.row_runs[2 * r + 1];
-      if (row.end < row.begin) row.end = row.begin;
-      row.x = x + r * pass.x_row;
-      row.y = y + r * pass.y_row + o;
-      channels_columns(row, pass.cols, group, !packed && row.last < kWidth);
+  row.w_step = w.step;
+  row.w_group = w.group;
+  for (int32_t s = 0; s < sweeps; ++s) {
+    const int32_t first = by_row ? s : 0, end = by_row ? s + 1 : pass.rows;
+    for (int32_t v = 0; v < vectors;) {
+      const int group = channels_group(columns, vectors - v);
+      const int32_t o = v * kWidth;
+      row.last =
+          static_cast<int32_t>(least(kWidth, pass.outputs - o - (kGroups[group] - 1) * kWidth));
+      row.w = w.w + v / 2 * w.group + v % 2 * kWidth;
+      row.start = bias ? bias + o : nullptr;
+      channels_rows_of(pass, row, group, first, end, !w.padded && row.last < kWidth, x, y + o);
+      v += kGroups[group];
     }
-    v += kGroups[group];
   }
 }
 
+// The outputs from `first` on, fewer than a tile of packed weights or any number of plain ones.
+inline void channels_rest(const ConvPass& pass, int32_t first, const float* x, const Weights& w,
+                          const float* bias, float floor, float* y) {
+  ConvPass part = pass;
+  part.outputs = wide_outputs(pass.outputs - first, pass.cols);
+  const float* const b = bias ? bias + first : nullptr;
+  if (part.outputs > 0) channels_outputs(part, x, w, b, floor, y + first);
+#ifdef STRIATE_NARROW_NAMESPACE
+  const int32_t wide = part.outputs;
+  part.outputs = pass.outputs - first - wide;
+  if (part.outputs > 0) {
+    const STRIATE_NARROW_NAMESPACE::Weights narrow = {w.w + wide, w.step, 0, w.padded};
+    STRIATE_NARROW_NAMESPACE::channels_outputs(part, x, narrow, b ? b + wide : nullptr, floor,
+                                               y + first + wide);
+  }
+#endif
+}
+
+inline void conv_channels(const ConvPass& pass, const float* x, const float* w, int64_t w_step,
+                          const float* bias, float floor, float* y) {
+  constexpr int32_t kTile = kChannelVectors * kWidth;
+  if (w_step != 0) {
+    return channels_rest(pass, 0, x, {w, w_step, kTile, false}, bias, floor, y);
+  }
+  ConvPass whole = pass;
+  whole.outputs = pass.outputs / kTile * kTile;
+  const int64_t tile = static_cast<int64_t>(kTile) * pass.depth;
+  if (whole.outputs > 0) channels_outputs(whole, x, {w, kTile, tile, true}, bias, floor, y);
+  const int32_t rest = pass.outputs - whole.outputs;
+  if (rest == 0) return;
+  const Weights last = {w + whole.outputs / kTile * tile, rest <= kWidth ? kWidth : kTile, 0, true};
+  channels_rest(pass, whole.outputs, x, last, bias, floor, y);
+}
+
 // dw[i][o] (+)= sum_n x[i][n] * dy_rows[n][o]: inputs are the pixels, samples the run.
-void dense_wgrad_samples(int32_t inputs, int32_t outputs, const float* x, const float* dy_rows,
-                         int64_t dy_step, float* dw, bool accumulate) {
+inline void dense_wgrad_outputs(int32_t inputs, int32_t outputs, const float* x,
+                                const float* dy_rows, int64_t dy_step, float* dw, int64_t dw_step,
+                                bool accumulate) {
+  const int32_t wide = wide_outputs(outputs, inputs);
+  const int32_t vectors = (wide + kWidth - 1) / kWidth;
   const Run run = {0, kLanes, 0};
   ChannelsRow row{};
   row.begin = &run;
@@ -208,20 +288,25 @@ void dense_wgrad_samples(int32_t inputs, int32_t outputs, const float* x, const 
   row.x_col = kLanes;
   row.w_step = dy_step;
   row.w_group = kChannelVectors * kWidth;
-  row.start_col = outputs;
+  row.start_col = dw_step;
   row.floor = -__builtin_inff();
-  row.y_col = outputs;
-  const int32_t vectors = (outputs + kWidth - 1) / kWidth;
+  row.y_col = dw_step;
   for (int32_t v = 0; v < vectors;) {
     const int group = channels_group(inputs, vectors - v);
     const int32_t o = v * kWidth;
-    row.last = static_cast<int32_t>(least(kWidth, outputs - o - (kGroups[group] - 1) * kWidth));
+    row.last = static_cast<int32_t>(least(kWidth, wide - o - (kGroups[group] - 1) * kWidth));
     row.w = dy_rows + o;
     row.y = dw + o;
     row.start = accumulate ? row.y : nullptr;
-    channels_columns(row, inputs, group, row.last < kWidth);
+    channels_columns(row, inputs, kMostPixels, group, row.last < kWidth);
     v += kGroups[group];
   }
+#ifdef STRIATE_NARROW_NAMESPACE
+  if (wide < outputs) {
+    STRIATE_NARROW_NAMESPACE::dense_wgrad_outputs(inputs, outputs - wide, x, dy_rows + wide,
+                                                  dy_step, dw + wide, dw_step, accumulate);
+  }
+#endif
 }
 
 }  // namespace

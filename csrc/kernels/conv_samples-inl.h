@@ -1,9 +1,6 @@
-#pragma once
 // Convolution and dense layers with samples in lanes: a tile of WB columns by CB outputs, each
 // position of x a vector, each weight a broadcast. Narrow layers fill the lanes this way: LeNet-5's
 // first layer has 1 channel in and 6 out. Packed weights: [output tile][depth][CB].
-#include "kernels/tiles-inl.h"
-
 namespace striate::STRIATE_ISA_NAMESPACE {
 namespace {
 
@@ -26,7 +23,10 @@ STRIATE_INLINE void samples_step(const float* x, int64_t x_col, const float* w, 
   if constexpr (WB <= CB) {
     V xv[WB];
 #pragma GCC unroll 32
-    for (int i = 0; i < WB; ++i) xv[i] = load(x + i * x_col);
+    for (int i = 0; i < WB; ++i) {
+      xv[i] = load(x + i % 3 * x_col);
+      if (i % 3 == 2 && i + 1 < WB) x = opaque(x + 3 * x_col);
+    }
 #pragma GCC unroll 32
     for (int o = 0; o < CB; ++o) {
       const V wv = splat(w[o]);
@@ -39,9 +39,10 @@ STRIATE_INLINE void samples_step(const float* x, int64_t x_col, const float* w, 
     for (int o = 0; o < CB; ++o) wv[o] = splat(w[o]);
 #pragma GCC unroll 32
     for (int i = 0; i < WB; ++i) {
-      const V xv = load(x + i * x_col);
+      const V xv = load(x + i % 3 * x_col);
 #pragma GCC unroll 32
       for (int o = 0; o < CB; ++o) sum[i][o] = fma(xv, wv[o], sum[i][o]);
+      if (i % 3 == 2 && i + 1 < WB) x = opaque(x + 3 * x_col);
     }
   }
 }
@@ -49,7 +50,6 @@ STRIATE_INLINE void samples_step(const float* x, int64_t x_col, const float* w, 
 template <int WB, int CB>
 void samples_row(const SamplesRow& row) {
   const int64_t x_col = row.x_col, y_col = row.y_col;
-  const V floor = splat(row.floor);
   const float* x = row.x;
   float* y = row.y;
   for (int32_t t = 0; t < row.tiles; ++t, x += WB * x_col, y += WB * y_col) {
@@ -67,6 +67,7 @@ void samples_row(const SamplesRow& row) {
 #pragma GCC unroll 1
       for (; wq != end; wq += CB, xq += kLanes) samples_step<WB, CB>(xq, x_col, wq, sum);
     }
+    const V floor = splat(row.floor);  // here, not before: the loop above needs every register
 #pragma GCC unroll 32
     for (int i = 0; i < WB; ++i) {
 #pragma GCC unroll 32
@@ -147,7 +148,7 @@ int32_t samples_tile(int32_t cols, int32_t outputs) {
 // All columns of one row for the outputs of one tile.
 inline void samples_columns(SamplesRow row, int32_t columns, int32_t width) {
   const SamplesRowFn* fns = kSamplesRows[width].fn;
-  int32_t most = width <= kTileSide ? longest_side(width) : 1;
+  int32_t most = width <= kTileSide ? kLongest.of[width] : 1;
   const Cut cut(columns, most);
   if (cut.larger > 0) {
     row.tiles = cut.larger;

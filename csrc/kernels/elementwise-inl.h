@@ -1,7 +1,4 @@
-#pragma once
 // Elementwise maps, and the per-channel affine maps and sums of both layouts.
-#include "kernels/tiles-inl.h"
-
 namespace striate::STRIATE_ISA_NAMESPACE {
 namespace {
 
@@ -128,10 +125,7 @@ template <bool kDot, bool kMasked>
 STRIATE_INLINE void sum_pixels(int64_t pixels, int32_t channels, const float* dy, const float* x,
                                float* out, int n, bool accumulate) {
   const Tail t = tail(n);
-  const auto at = [t](const float* p) {
-    if constexpr (kMasked) return load_tail(p, t);
-    return load(p);
-  };
+  const auto at = [=](const float* p) { return kMasked ? load_tail(p, t) : load(p); };
   V sum[4] = {zero(), zero(), zero(), zero()};
   for (int64_t p = 0; p < pixels; p += 4) {
 #pragma GCC unroll 4

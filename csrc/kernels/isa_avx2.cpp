@@ -1,7 +1,9 @@
 // The kernels for AVX2 and FMA (Haswell, Zen and later).
-#include "kernels/vec_avx2.h"
 #define STRIATE_ISA_NAMESPACE avx2
+// clang-format off: the vocabulary first
+#include "kernels/vec_avx2.h"
 #include "kernels/table-inl.h"
+// clang-format on
 
 namespace striate::avx2 {
 extern const KernelTable kTable;

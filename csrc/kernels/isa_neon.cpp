@@ -1,7 +1,9 @@
 // The kernels for AArch64, whose baseline has NEON and FMA.
-#include "kernels/vec_neon.h"
 #define STRIATE_ISA_NAMESPACE neon
+// clang-format off: the vocabulary first
+#include "kernels/vec_neon.h"
 #include "kernels/table-inl.h"
+// clang-format on
 
 namespace striate::neon {
 extern const KernelTable kTable;

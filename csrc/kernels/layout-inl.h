@@ -1,7 +1,4 @@
-#pragma once
 // Between rows of features and samples in lanes: transposes of kWidth x kWidth blocks.
-#include "kernels/tiles-inl.h"
-
 namespace striate::STRIATE_ISA_NAMESPACE {
 namespace {
 

@@ -1,7 +1,4 @@
-#pragma once
 // Optimizers, and the sum over blocks before them: one pass over the flat parameter buffer each.
-#include "kernels/elementwise-inl.h"
-
 namespace striate::STRIATE_ISA_NAMESPACE {
 namespace {
 

@@ -1,7 +1,4 @@
-#pragma once
 // Packing of weight matrices into the tiles that conv_samples and conv_channels read.
-#include "kernels/tiles-inl.h"
-
 namespace striate::STRIATE_ISA_NAMESPACE {
 namespace {
 

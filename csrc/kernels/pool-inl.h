@@ -1,7 +1,4 @@
-#pragma once
 // Pooling. Both layouts are images of pixels of `inner` contiguous floats; vectors run along them.
-#include "kernels/tiles-inl.h"
-
 namespace striate::STRIATE_ISA_NAMESPACE {
 namespace {
 

@@ -1,7 +1,4 @@
-#pragma once
 // Softmax of rows, and its gradient. The largest logit is subtracted first, so nothing overflows.
-#include "kernels/exp-inl.h"
-
 namespace striate::STRIATE_ISA_NAMESPACE {
 namespace {
 

@@ -1,33 +1,46 @@
-#pragma once
 // The last of the per-ISA files: gathers the kernels into the table, the ISA's one symbol.
-#include "kernels/activation-inl.h"
+// In order of use; they include nothing of each other, since isa_avx512.cpp includes some twice.
+// clang-format off
+#include "kernels/tiles-inl.h"
 #include "kernels/conv_channels-inl.h"
+#include "kernels/conv_wgrad_channels-inl.h"
 #include "kernels/conv_samples-inl.h"
-#include "kernels/conv_wgrad-inl.h"
+#include "kernels/conv_wgrad_samples-inl.h"
+#include "kernels/pack-inl.h"
 #include "kernels/elementwise-inl.h"
+#include "kernels/exp-inl.h"
+#include "kernels/activation-inl.h"
+#include "kernels/softmax-inl.h"
+#include "kernels/pool-inl.h"
 #include "kernels/layout-inl.h"
 #include "kernels/optimizer-inl.h"
-#include "kernels/pack-inl.h"
-#include "kernels/pool-inl.h"
-#include "kernels/softmax-inl.h"
+// clang-format on
 
 namespace striate::STRIATE_ISA_NAMESPACE {
 namespace {
 
+void dense_wgrad_samples(int32_t inputs, int32_t outputs, const float* x, const float* dy_rows,
+                         int64_t dy_step, float* dw, bool accumulate) {
+  dense_wgrad_outputs(inputs, outputs, x, dy_rows, dy_step, dw, outputs, accumulate);
+}
+
 int64_t fma_chain(int64_t iterations) {
-  V a[16];
+  constexpr int kChains = kTileRegisters >= 32 ? 16 : 12;  // with two factors, all in registers
+  const int64_t steps = (iterations * 16 + kChains - 1) / kChains;
+  V a[kChains];
 #pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) a[i] = splat(static_cast<float>(i) * 1e-3f);
+  for (int i = 0; i < kChains; ++i) a[i] = splat(static_cast<float>(i) * 1e-3f);
   const V x = splat(0.999f), y = splat(1e-3f);
-  for (int64_t n = 0; n < iterations; ++n) {
+  for (int64_t n = 0; n < steps; ++n) {
 #pragma GCC unroll 16
-    for (int i = 0; i < 16; ++i) a[i] = fma(a[i], x, y);
+    for (int i = 0; i < kChains; ++i) a[i] = fma(a[i], x, y);
   }
   V sum = zero();
-  for (int i = 0; i < 16; ++i) sum = sum + a[i];
+#pragma GCC unroll 16
+  for (int i = 0; i < kChains; ++i) sum = sum + a[i];
   volatile float sink = hsum(sum);
   static_cast<void>(sink);
-  return iterations * 16 * 2 * kWidth;
+  return steps * kChains * 2 * kWidth;
 }
 
 constexpr KernelTable make_table(const char* isa) {

@@ -1,4 +1,3 @@
-#pragma once
 // Shapes of register tiles: how many of `a` and `b` fit, and how a length is cut into tiles.
 #include <stdint.h>
 
@@ -31,6 +30,15 @@ constexpr int longest_side(int other) {
   while (n > 1 && !tile_fits(n, other)) --n;
   return n;
 }
+struct Sides {
+  int of[kTileSide + 1];
+};
+constexpr Sides longest_sides() {
+  Sides s{};
+  for (int i = 1; i <= kTileSide; ++i) s.of[i] = longest_side(i);
+  return s;
+}
+constexpr Sides kLongest = longest_sides();
 
 // For an a x b problem, the side along b of the tile that costs least, by a model of two
 // multiply-adds and two loads a cycle, a latency of four, and one cycle of loop.
@@ -40,20 +48,20 @@ constexpr int tile_cost(int a, int b) {
   return 4 * cycles2 + (a + b) + 8;
 }
 constexpr int problem_cost(int a, int b, int side_b) {
-  const int side_a = longest_side(side_b);
+  const int side_a = kLongest.of[side_b];
   const int na = (a + side_a - 1) / side_a, nb = b / side_b, rest = b % side_b;
   const int small = a / na, larger = a % na;
   int cost =
       nb * (larger * tile_cost(small + 1, side_b) + (na - larger) * tile_cost(small, side_b));
   if (rest > 0) {
-    const int nr = (a + longest_side(rest) - 1) / longest_side(rest);
+    const int nr = (a + kLongest.of[rest] - 1) / kLongest.of[rest];
     const int few = a / nr, more = a % nr;
     cost += more * tile_cost(few + 1, rest) + (nr - more) * tile_cost(few, rest);
   }
   return cost;
 }
 
-constexpr int kPlanned = 40;  // longer problems are planned like one of 32..39 with the same rest
+constexpr int kPlanned = 32;  // longer problems are planned like one of 24..31 with the same rest
 struct TilePlans {
   uint8_t side_b[kPlanned][kPlanned];
 };
@@ -61,9 +69,12 @@ constexpr TilePlans plan_tiles() {
   TilePlans plans{};
   for (int a = 1; a < kPlanned; ++a) {
     for (int b = 1; b < kPlanned; ++b) {
-      int best = 1;
+      int best = 1, least_cost = problem_cost(a, b, 1);
       for (int side = 2; side <= kTileSide && side <= b; ++side) {
-        if (problem_cost(a, b, side) < problem_cost(a, b, best)) best = side;
+        const int cost = problem_cost(a, b, side);
+        if (cost >= least_cost) continue;
+        best = side;
+        least_cost = cost;
       }
       plans.side_b[a][b] = static_cast<uint8_t>(best);
     }

@@ -1,16 +1,19 @@
 #pragma once
 // The vector vocabulary on AVX2 with FMA. vec_baseline.h says what each word means.
-#include <immintrin.h>
 #include <stdint.h>
 
 #include "kernels/vec_common.h"
+#include "kernels/x86_intrinsics.h"
 
 namespace striate::avx2 {
 namespace {
 
 typedef __m256 V;
 typedef __m256 Cond;
-typedef __m256i Tail;
+struct Tail {
+  __m256i mask;
+  int n;
+};
 constexpr int kWidth = 8;
 constexpr int kTileRegisters = 16;
 
@@ -19,10 +22,26 @@ inline V splat(float f) { return _mm256_set1_ps(f); }
 inline V load(const float* p) { return _mm256_loadu_ps(p); }
 inline void store(float* p, V v) { _mm256_storeu_ps(p, v); }
 inline Tail tail(int n) {
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return {_mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane), n};
 }
-inline V load_tail(const float* p, Tail t) { return _mm256_maskload_ps(p, t); }
-inline void store_tail(float* p, V v, Tail t) { _mm256_maskstore_ps(p, t, v); }
+inline V load_tail(const float* p, const Tail& t) { return _mm256_maskload_ps(p, t.mask); }
+// Zen's vmaskmovps to memory takes dozens of cycles; up to three plain stores take as many.
+inline void store_tail(float* p, V v, const Tail& t) {
+  if (t.n == kWidth) return store(p, v);
+  __m128 q = _mm256_castps256_ps128(v);
+  if (t.n & 4) {
+    _mm_storeu_ps(p, q);
+    q = _mm256_extractf128_ps(v, 1);
+    p += 4;
+  }
+  if (t.n & 2) {
+    _mm_storel_pi(reinterpret_cast<__m64*>(p), q);
+    q = _mm_movehl_ps(q, q);
+    p += 2;
+  }
+  if (t.n & 1) _mm_store_ss(p, q);
+}
 
 inline V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
 inline V fnma(V a, V b, V c) { return _mm256_fnmadd_ps(a, b, c); }

@@ -1,18 +1,9 @@
 #pragma once
 // The vector vocabulary on AVX-512 (F, BW, DQ, VL). vec_baseline.h says what each word means.
-#if defined(__GNUC__) && !defined(__clang__)
-// GCC 12's own header passes an undefined register as the masked-off source (GCC bug 105593).
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-#else
-#include <immintrin.h>
-#endif
 #include <stdint.h>
 
 #include "kernels/vec_common.h"
+#include "kernels/x86_intrinsics.h"
 
 namespace striate::avx512 {
 namespace {
