@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from striate import _core, layers
 from striate.applications import MLP, LeNet5, LeNet5_1998
 from striate.applications.lenet5_1998 import c3_connections, preprocess

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-
 from striate import recipes
 from striate.callbacks import CSVLogger
 from striate.cli import main
@@ -35,12 +34,12 @@ def succeed(*arguments: object) -> str:
 
 
 def fail(exit_code: int, *arguments: object) -> str:
-    """The message of a command that must fail cleanly: no traceback, nothing but that message."""
+    """What a command says that must fail cleanly, without a traceback."""
     result = striate(*arguments)
     assert result.exit_code == exit_code, result.output
     assert result.exception is None or isinstance(result.exception, SystemExit)
     assert "Traceback" not in result.output
-    return result.stderr
+    return result.output
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from matplotlib.figure import Figure
-
 from striate import layers, viz
 from striate.applications import MLP, LeNet5, LeNet5_1998
 from striate.errors import ArgumentError, MissingExtraError, ShapeError

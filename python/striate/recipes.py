@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from striate.applications import MLP, LeNet5, LeNet5_1998
 from striate.applications.lenet5_1998 import preprocess as preprocess_1998
 from striate.errors import ArgumentError, ShapeError
+from striate.initializers import LecunUniform
 from striate.losses import Loss, MAPLoss, SparseCategoricalCrossentropy
 from striate.models import Model, Sequential
 from striate.optimizers import SDLM, AdamW, Optimizer
@@ -49,7 +50,9 @@ def scaled(images: Images) -> NDArray[np.float32]:
         raise ShapeError(
             f"recipes.scaled: takes images [N, 28, 28] or [N, 28, 28, 1], got {images.shape}"
         )
-    return images.reshape(-1, 28, 28, 1).astype(np.float32) / np.float32(255)
+    pixels: NDArray[np.float32] = images.reshape(-1, 28, 28, 1).astype(np.float32)
+    pixels /= 255
+    return pixels
 
 
 def adamw_one_cycle(maximum: float) -> MakeOptimizer:
@@ -66,6 +69,20 @@ def adamw_one_cycle(maximum: float) -> MakeOptimizer:
         return AdamW(cycle, weight_decay=0.1, beta_2=0.95)
 
     return make
+
+
+def lenet5_1998_ready_to_learn() -> Sequential:
+    """LeNet5_1998 with weights that start with standard deviation 1/sqrt(F), not in +-2.4/F.
+
+    That is the same authors' rule for the same squash in "Efficient BackProp" (1998, eq. 16), and
+    the one choice here against the paper's letter. From +-2.4/F nearly nothing arrives at f6, so
+    the curvature that is measured before the first pass is nearly nothing too; the steps that
+    follow from it, 0.025 and more, diverge within ten samples (at every seed and with every
+    reading of the subsampling's start that was tried). From 1/sqrt(F) the first pass's steps lie
+    between 0.00005 and 0.024, where the paper reports 0.00007 to 0.016; and after 20 passes seeds 0
+    and 1 both make 0.95 % errors on the test images, as the paper does.
+    """
+    return LeNet5_1998(initializer=LecunUniform())
 
 
 def sdlm_1998(learning_rate: float | None, steps_per_epoch: int, epochs: int) -> Optimizer:
@@ -90,7 +107,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="lenet5-1998",
             title="LeNet-5 to the letter of the paper, trained as in the paper",
-            build=LeNet5_1998,
+            build=lenet5_1998_ready_to_learn,
             preprocess=preprocess_1998,
             loss=lambda: MAPLoss(j=0.1),
             optimizer=sdlm_1998,

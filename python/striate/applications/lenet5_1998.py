@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from striate.applications.rbf_bitmaps import rbf_codes
 from striate.errors import ShapeError
-from striate.initializers import FanInUniform
+from striate.initializers import FanInUniform, Initializer
 from striate.layers import Conv2D, Dense, Flatten, Input, RBFOutput, Subsampling2D
 from striate.models import Sequential
 
@@ -69,14 +69,17 @@ def preprocess(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return padded
 
 
-def LeNet5_1998(name: str = "lenet5_1998") -> Sequential:
+def LeNet5_1998(initializer: Initializer | None = None, name: str = "lenet5_1998") -> Sequential:
     """LeNet-5 of 1998: 60,000 parameters, 340,908 connections; see the table above.
 
     Feed it `preprocess`ed images; train it with losses.MAPLoss and optimizers.SDLM, a sample at a
     time, at the rates of schedules.lenet5_1998.
-    """
 
-    start = FanInUniform(limit=2.4)
+    initializer: of c1, c3, c5 and f6; None is the paper's +-2.4/F. `recipes` says why training at
+    the paper's rates wants LecunUniform().
+    """
+    narrow = FanInUniform(limit=2.4)
+    start = narrow if initializer is None else initializer
 
     def convolution(filters: int, name: str, table: NDArray[np.bool_] | None = None) -> Conv2D:
         return Conv2D(
@@ -94,8 +97,8 @@ def LeNet5_1998(name: str = "lenet5_1998") -> Sequential:
             2,
             2,
             activation="scaled_tanh",
-            coefficient_initializer=start,
-            bias_initializer=start,
+            coefficient_initializer=narrow,
+            bias_initializer=narrow,
             name=name,
         )
 

@@ -49,4 +49,4 @@ def rbf_codes() -> NDArray[np.float32]:
     shelves = [shelf.split("\n") for shelf in _BITMAPS.strip().split("\n\n")]
     digits = [digit for shelf in shelves for digit in zip(*map(str.split, shelf), strict=True)]
     ink = [[pixel == "#" for row in digit for pixel in row] for digit in digits]
-    return np.where(np.array(ink), np.float32(1), np.float32(-1))
+    return np.array(ink, np.float32) * 2 - 1

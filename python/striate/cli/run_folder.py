@@ -1,9 +1,9 @@
 """runs/<name>/: the folder that a training run leaves behind.
 
-    model.safetensors   the trained network
-    history.csv         a line an epoch, written as it ends
-    result.json         what was trained, how well, how fast, on what
-    *.png               pictures, where matplotlib is installed
+model.safetensors   the trained network
+history.csv         a line an epoch, written as it ends
+result.json         what was trained, how well, how fast, on what
+*.png               pictures, where matplotlib is installed
 """
 
 from __future__ import annotations

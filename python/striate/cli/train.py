@@ -37,20 +37,34 @@ class Plan:
 
 @click.command()
 @click.argument("network", callback=recipe_argument)
-@click.option("--dataset", type=click.Choice(DATASETS), default="auto", show_default=True,
-              help="auto: MNIST, or the built-in digits where it cannot be had.")
+@click.option(
+    "--dataset",
+    type=click.Choice(DATASETS),
+    default="auto",
+    show_default=True,
+    help="auto: MNIST, or the built-in digits where it cannot be had.",
+)
 @click.option("--data", type=click.Path(path_type=Path), help="Folder that holds the data set.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images a step.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True),
-              help="The schedule's highest rate; for lenet5-1998 the rate of the whole run.")
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="The schedule's highest rate; for lenet5-1998 the rate of the whole run.",
+)
 @click.option("--name", help="The run's folder; default: network-dataset-seed, numbered.")
-@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True,
-              help="Where the run's folder is made.")
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Where the run's folder is made.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="Default: see `striate info`.")
-@click.option("--limit", type=click.IntRange(min=1),
-              help="Use only the first N training and N test images.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), help="Use only the first N training and N test images."
+)
 @click.option("--activation", help="For lenet5 and mlp: relu, tanh, sigmoid, ...")
 @click.option("--pooling", type=click.Choice(["max", "average"]), help="For lenet5.")
 @click.option("--verbose", "-v", is_flag=True, help="Also say how the run is set up.")

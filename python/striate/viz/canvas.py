@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TRAINING, HELD_OUT, INK = "#2a6f97", "#e07a1f", "#333333"
 IMAGES = "gray_r"  # a digit is ink on paper
 SIGNED = "RdBu_r"  # blue below zero, white at zero, red above
-GAP = "#f4f4f4"  # between the tiles of a mosaic
+GAP = "#c8c8c8"  # between the tiles of a mosaic
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -36,7 +36,7 @@ def mosaic(tiles: NDArray[Any], gap: int = 1) -> NDArray[np.float32]:
     rows, columns, height, width = tiles.shape
     spaced = np.full((rows, columns, height + gap, width + gap), np.nan, np.float32)
     spaced[:, :, :height, :width] = tiles
-    sheet = spaced.swapaxes(1, 2).reshape(rows * (height + gap), columns * (width + gap))
+    sheet: NDArray[np.float32] = spaced.swapaxes(1, 2).reshape(rows * (height + gap), columns * (width + gap))
     return sheet[: -gap or None, : -gap or None]
 
 

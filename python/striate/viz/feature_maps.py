@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from striate.errors import ArgumentError, ShapeError
 from striate.layers import Input, Layer
 from striate.models import Sequential
-from striate.viz.canvas import IMAGES, INK, SIGNED, hide_frame, in_rows, mosaic, new_figure
+from striate.viz.canvas import GAP, IMAGES, INK, SIGNED, hide_frame, in_rows, mosaic, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,7 +70,8 @@ def _draw(figure: Figure, place: SubplotSpec, name: str, maps: NDArray[np.float3
     """One layer's maps in rows of eight; maps [h, w, c]."""
     height, width, channels = maps.shape
     axes = figure.add_subplot(place)
-    sheet = mosaic(in_rows(maps.transpose(2, 0, 1), _COLUMNS))
+    axes.set_facecolor(GAP)
+    sheet = mosaic(in_rows(maps.transpose(2, 0, 1), min(channels, _COLUMNS)))
     reach = float(np.abs(maps).max()) or 1.0
     if maps.min() >= 0 or name == "input":
         axes.imshow(sheet, cmap=IMAGES, vmin=float(maps.min()), vmax=reach)

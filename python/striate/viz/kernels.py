@@ -33,7 +33,7 @@ def plot_kernels(model: Model, layer: str | None = None) -> Figure:
         tiles = in_rows(tiles[0], min(outputs, 8))
     rows, columns = tiles.shape[:2]
     reach = float(np.nanmax(np.abs(tiles))) or 1.0
-    figure = new_figure(max(0.55 * columns + 1.4, 4.0), max(0.55 * rows + 0.9, 1.6))
+    figure = new_figure(max(0.7 * columns + 1.4, 4.0), max(0.7 * rows + 0.9, 1.8))
     axes = figure.add_subplot()
     axes.set_facecolor(GAP)
     picture = axes.imshow(mosaic(tiles), cmap=SIGNED, vmin=-reach, vmax=reach)
