@@ -92,7 +92,8 @@ void Network::State::prepare(const Pass& pass, std::int64_t blocks, std::int64_t
   block_results.assign(static_cast<std::size_t>(blocks), {});
   if (plan.backward.empty()) return;
   const std::int64_t needed = checked_mul(shard_total, table.floats());
-  if (needed > shards.size()) {
+  // By count: shards of a network without parameters take no memory.
+  if (shard_parameters.size() < static_cast<std::size_t>(shard_total)) {
     shards.reserve(needed);
     shard_parameters.clear();
     for (std::int64_t s = 0; s < shard_total; ++s) {
