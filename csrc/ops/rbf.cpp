@@ -1,5 +1,7 @@
 // LeNet-5's output units (LeCun et al. 1998, eq. 7): the squared Euclidean distance between the
 // input and each class's fixed code. The class is the one with the smallest output.
+#include <algorithm>
+
 #include "core/checked.h"
 #include "ops/op.h"
 
@@ -23,8 +25,9 @@ class RbfStep final : public Step {
       }
   }
 
-  // Second order: d2y/dx2 = 2. (params are squared there and not read.)
+  // Second order: d2y/dx2 = 2 and d2y/dcode2 = 2. (params are squared there and not read.)
   void backward(const BackwardArgs& a) const override {
+    if (a.dparams[0]) code_gradient(a);
     if (!a.dx[0]) return;
     for (int n = 0; n < a.samples; ++n) {
       const float* x = a.x[0] + n * features_;
@@ -40,6 +43,18 @@ class RbfStep final : public Step {
   }
 
  private:
+  void code_gradient(const BackwardArgs& a) const {
+    float* dcode = a.dparams[0];
+    if (!a.accumulate) std::fill_n(dcode, classes_ * features_, 0.0f);
+    for (int n = 0; n < a.samples; ++n)
+      for (std::int64_t i = 0; i < classes_; ++i) {
+        const float* x = a.x[0] + n * features_;
+        const float* code = a.params[0] + i * features_;
+        const float slope = 2.0f * a.dy[n * classes_ + i];
+        for (std::int64_t j = 0; j < features_; ++j)
+          dcode[i * features_ + j] += a.order == 2 ? slope : slope * (code[j] - x[j]);
+      }
+  }
   std::int64_t features_, classes_;
 };
 
