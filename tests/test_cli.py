@@ -247,6 +247,10 @@ def test_info() -> None:
         assert word in output
 
 
+def test_version() -> None:
+    assert succeed("--version").startswith("striate 0.")
+
+
 def test_recipes_are_complete() -> None:
     for name, recipe in recipes.RECIPES.items():
         assert recipes.find(name.upper().replace("-", "_")) is recipe

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from striate import __version__
 from striate.cli.evaluate import evaluate
 from striate.cli.info import info
 from striate.cli.predict import predict
@@ -50,7 +51,7 @@ class CleanGroup(click.Group):
 
 
 @click.group(cls=CleanGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="striate", message="striate %(version)s")
+@click.version_option(__version__, message="striate %(version)s")
 def main() -> None:
     """Train convolutional networks on the CPU, and use them."""
 
