@@ -15,11 +15,11 @@ def confusion_text(matrix: NDArray[np.integer[Any]]) -> str:
     """
     classes = len(matrix)
     width = max(5, len(f"{matrix.max():,}") + 1)
-    head = "true" + "".join(f"{label:>{width}}" for label in range(classes)) + "   right"
+    head = "true" + "".join(f"{label:>{width}}" for label in range(classes)) + f"{'right':>8}"
     lines = [f"{'':4}{'predicted as':>{width + 8}}", head]
     for label, row in enumerate(matrix):
         cells = "".join(f"{f'{count:,}' if count else '.':>{width}}" for count in row)
         total = int(row.sum())
-        share = f"{100 * row[label] / total:6.2f} %" if total else "      --"
+        share = f"{100 * row[label] / total:8.2f} %" if total else "      --"
         lines.append(f"{label:>4}{cells}{share}")
     return "\n".join(lines)
