@@ -181,3 +181,15 @@ def test_weights_that_would_need_a_copy_are_refused(bad: object) -> None:
     x, y = np.zeros((6, 6), np.float32), np.zeros(6, np.int64)
     with pytest.raises(_core.ShapeError, match="sample_weight must be C-contiguous float32"):
         network.gradients(x, y, bad)
+
+
+@pytest.mark.parametrize("batch", [3, 19])
+def test_bytes_are_their_numbers(batch: int) -> None:
+    network = small_nets.build(COMPOSED[0])
+    rng = np.random.default_rng(9)
+    x, y = rng.integers(0, 256, size=(batch, 12, 12, 1), dtype=np.uint8), np.arange(batch) % 4
+    loss, gradients, dx = network.gradients(x, y)
+    floats = network.gradients(x.astype(np.float32), y)
+    assert loss == floats[0]
+    for got, want in zip([dx, *gradients], [floats[2], *floats[1]], strict=True):
+        np.testing.assert_array_equal(got, want)
