@@ -48,12 +48,12 @@ STRIATE_INLINE void channels_run(const float* x, int64_t x_col, int64_t x_step, 
       V wv[CV];
 #pragma GCC unroll 32
       for (int v = 0; v < CV; ++v) {
-        wv[v] = load_vector<CV, kMasked>(w + v / 2 * w_group + v % 2 * kWidth, v, last);
+        wv[v] = once(load_vector<CV, kMasked>(w + v / 2 * w_group + v % 2 * kWidth, v, last));
       }
       const float* xi = x;
 #pragma GCC unroll 32
       for (int i = 0; i < WB; ++i) {
-        const V xv = splat(xi[i % 3 * x_col]);
+        const V xv = CV > 1 ? once(splat(xi[i % 3 * x_col])) : splat(xi[i % 3 * x_col]);
 #pragma GCC unroll 32
         for (int v = 0; v < CV; ++v) sum[i][v] = fma(xv, wv[v], sum[i][v]);
         if (i % 3 == 2 && i + 1 < WB) xi = opaque(xi + 3 * x_col);
@@ -61,10 +61,12 @@ STRIATE_INLINE void channels_run(const float* x, int64_t x_col, int64_t x_step, 
     } else {
       V xv[WB];
 #pragma GCC unroll 32
-      for (int i = 0; i < WB; ++i) xv[i] = splat(x[i * x_col]);
+      for (int i = 0; i < WB; ++i) xv[i] = once(splat(x[i * x_col]));
 #pragma GCC unroll 32
       for (int v = 0; v < CV; ++v) {
-        const V wv = load_vector<CV, kMasked>(w + v / 2 * w_group + v % 2 * kWidth, v, last);
+        const float* const wp = w + v / 2 * w_group + v % 2 * kWidth;
+        const V loaded = load_vector<CV, kMasked>(wp, v, last);
+        const V wv = WB > 1 ? once(loaded) : loaded;
 #pragma GCC unroll 32
         for (int i = 0; i < WB; ++i) sum[i][v] = fma(xv[i], wv, sum[i][v]);
       }
@@ -114,7 +116,7 @@ void channels_row(const ChannelsRow& row) {
 
 typedef void (*ChannelsRowFn)(const ChannelsRow&);
 
-constexpr int kMostPixels = kTileRegisters >= 32 ? 14 : 6;
+constexpr int kMostPixels = kTileRegisters >= 24 ? 14 : 6;
 // Vectors of a group, by its place in the tables below; wide groups serve few pixels.
 constexpr int kGroups[] = {1, 2, 4, 8};
 constexpr int most_pixels(int vectors) {

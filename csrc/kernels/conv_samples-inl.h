@@ -24,22 +24,22 @@ STRIATE_INLINE void samples_step(const float* x, int64_t x_col, const float* w, 
     V xv[WB];
 #pragma GCC unroll 32
     for (int i = 0; i < WB; ++i) {
-      xv[i] = load(x + i % 3 * x_col);
+      xv[i] = once(load(x + i % 3 * x_col));
       if (i % 3 == 2 && i + 1 < WB) x = opaque(x + 3 * x_col);
     }
 #pragma GCC unroll 32
     for (int o = 0; o < CB; ++o) {
-      const V wv = splat(w[o]);
+      const V wv = WB > 1 ? once(splat(w[o])) : splat(w[o]);
 #pragma GCC unroll 32
       for (int i = 0; i < WB; ++i) sum[i][o] = fma(xv[i], wv, sum[i][o]);
     }
   } else {
     V wv[CB];
 #pragma GCC unroll 32
-    for (int o = 0; o < CB; ++o) wv[o] = splat(w[o]);
+    for (int o = 0; o < CB; ++o) wv[o] = once(splat(w[o]));
 #pragma GCC unroll 32
     for (int i = 0; i < WB; ++i) {
-      const V xv = load(x + i % 3 * x_col);
+      const V xv = CB > 1 ? once(load(x + i % 3 * x_col)) : load(x + i % 3 * x_col);
 #pragma GCC unroll 32
       for (int o = 0; o < CB; ++o) sum[i][o] = fma(xv, wv[o], sum[i][o]);
       if (i % 3 == 2 && i + 1 < WB) x = opaque(x + 3 * x_col);
@@ -79,11 +79,14 @@ void samples_row(const SamplesRow& row) {
 typedef void (*SamplesRowFn)(const SamplesRow&);
 
 // One column and one part: x is a single vector, so a tile may be as wide as the registers allow.
-constexpr int kWidestTile = kTileRegisters >= 32 ? 28 : 12;
+constexpr int kWidestTile = kTileRegisters - 4;
 
+constexpr bool samples_row_exists(int wb, int cb) {
+  return cb <= kTileSide ? wb == 1 || tile_fits(wb, cb) : wb == 1 && cb <= kWidestTile;
+}
 template <int WB, int CB>
 constexpr SamplesRowFn samples_row_fn() {
-  if constexpr (CB <= kTileSide ? WB == 1 || tile_fits(WB, CB) : WB == 1 && CB <= kWidestTile) {
+  if constexpr (samples_row_exists(WB, CB)) {
     return &samples_row<WB, CB>;
   } else {
     return nullptr;
@@ -131,7 +134,7 @@ constexpr SamplesRows kSamplesRows[] = {{},
 
 constexpr int widest_tile(int wb) {
   int cb = wb == 1 ? kWidestTile : kTileSide;
-  while (cb > 1 && !kSamplesRows[cb].fn[wb]) --cb;
+  while (cb > 1 && !samples_row_exists(wb, cb)) --cb;
   return cb;
 }
 

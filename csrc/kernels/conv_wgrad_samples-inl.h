@@ -19,22 +19,22 @@ STRIATE_INLINE void wgrad_step(const float* x, int64_t x_step, const float* dy, 
     V xv[MB];
 #pragma GCC unroll 32
     for (int m = 0; m < MB; ++m) {
-      xv[m] = load(x + m % 3 * x_step);
+      xv[m] = once(load(x + m % 3 * x_step));
       if (m % 3 == 2 && m + 1 < MB) x = opaque(x + 3 * x_step);
     }
 #pragma GCC unroll 32
     for (int o = 0; o < CB; ++o) {
-      const V d = load(dy + o * kLanes);
+      const V d = MB > 1 ? once(load(dy + o * kLanes)) : load(dy + o * kLanes);
 #pragma GCC unroll 32
       for (int m = 0; m < MB; ++m) sum[m][o] = fma(xv[m], d, sum[m][o]);
     }
   } else {
     V d[CB];
 #pragma GCC unroll 32
-    for (int o = 0; o < CB; ++o) d[o] = load(dy + o * kLanes);
+    for (int o = 0; o < CB; ++o) d[o] = once(load(dy + o * kLanes));
 #pragma GCC unroll 32
     for (int m = 0; m < MB; ++m) {
-      const V xv = load(x + m % 3 * x_step);
+      const V xv = CB > 1 ? once(load(x + m % 3 * x_step)) : load(x + m % 3 * x_step);
 #pragma GCC unroll 32
       for (int o = 0; o < CB; ++o) sum[m][o] = fma(xv, d[o], sum[m][o]);
       if (m % 3 == 2 && m + 1 < MB) x = opaque(x + 3 * x_step);
@@ -68,7 +68,7 @@ void wgrad_samples_tile(const WgradTile& t) {
     const float* dy = t.dy + r * pass.y_row * kLanes;
 #pragma GCC unroll 1
     for (int32_t c = 0; c < pass.cols; ++c, x += x_col, dy += dy_col) {
-#pragma GCC unroll 2
+#pragma GCC unroll 1
       for (int part = 0; part < kParts; ++part) {
         wgrad_step<MB, CB>(x + part * kWidth, x_step, dy + part * kWidth, sum);
       }

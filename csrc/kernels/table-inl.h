@@ -25,7 +25,7 @@ void dense_wgrad_samples(int32_t inputs, int32_t outputs, const float* x, const 
 }
 
 int64_t fma_chain(int64_t iterations) {
-  constexpr int kChains = kTileRegisters >= 32 ? 16 : 12;  // with two factors, all in registers
+  constexpr int kChains = kTileRegisters >= 24 ? 16 : 12;  // with two factors, all in registers
   const int64_t steps = (iterations * 16 + kChains - 1) / kChains;
   V a[kChains];
 #pragma GCC unroll 16

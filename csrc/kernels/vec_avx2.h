@@ -15,12 +15,17 @@ struct Tail {
   int n;
 };
 constexpr int kWidth = 8;
+// Of 16: a 3 x 4 tile would need them all, and GCC 12 spills.
 constexpr int kTileRegisters = 16;
 
 inline V zero() { return _mm256_setzero_ps(); }
 inline V splat(float f) { return _mm256_set1_ps(f); }
 inline V load(const float* p) { return _mm256_loadu_ps(p); }
 inline void store(float* p, V v) { _mm256_storeu_ps(p, v); }
+STRIATE_INLINE V once(V v) {
+  asm("" : "+x"(v));
+  return v;
+}
 inline Tail tail(int n) {
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
   return {_mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane), n};

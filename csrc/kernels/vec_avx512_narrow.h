@@ -18,6 +18,10 @@ inline V zero() { return _mm256_setzero_ps(); }
 inline V splat(float f) { return _mm256_set1_ps(f); }
 inline V load(const float* p) { return _mm256_loadu_ps(p); }
 inline void store(float* p, V v) { _mm256_storeu_ps(p, v); }
+STRIATE_INLINE V once(V v) {
+  asm("" : "+v"(v));
+  return v;
+}
 inline Tail tail(int n) { return static_cast<Tail>((1u << n) - 1u); }
 inline V load_tail(const float* p, Tail t) { return _mm256_maskz_loadu_ps(t, p); }
 inline void store_tail(float* p, V v, Tail t) { _mm256_mask_storeu_ps(p, t, v); }

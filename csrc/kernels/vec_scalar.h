@@ -18,6 +18,7 @@ inline V zero() { return 0.0f; }
 inline V splat(float f) { return f; }
 inline V load(const float* p) { return *p; }
 inline void store(float* p, V v) { *p = v; }
+inline V once(V v) { return v; }
 inline Tail tail(int n) { return n; }
 inline V load_tail(const float* p, Tail) { return *p; }
 inline void store_tail(float* p, V v, Tail) { *p = v; }
