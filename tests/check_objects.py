@@ -8,6 +8,7 @@ constructors, which would run on any CPU. No other object holds AVX instructions
     python tests/check_objects.py build            every .o below a build folder
     python tests/check_objects.py a.o b.o
 """
+
 import re
 import subprocess
 import sys
@@ -69,7 +70,9 @@ def objects(arguments):
     for argument in map(Path, arguments):
         if argument.is_dir():
             found = sorted(argument.rglob("*.o"))
-            yield from (o for o in found if ISA_OBJECT.search(o.name) or OTHER_OBJECT.search(str(o)))
+            yield from (
+                o for o in found if ISA_OBJECT.search(o.name) or OTHER_OBJECT.search(str(o))
+            )
         else:
             yield argument
 
@@ -81,7 +84,11 @@ def main(arguments):
         print(f"check_objects: no isa_*.o in {' '.join(arguments) or 'no arguments'}")
         return 2
     errors = [error for path in paths for error in check(path)]
-    print("\n".join(errors + [f"{len(paths)} objects, {len(kernels)} of kernels: {len(errors)} errors"]))
+    print(
+        "\n".join(
+            errors + [f"{len(paths)} objects, {len(kernels)} of kernels: {len(errors)} errors"]
+        )
+    )
     return 1 if errors else 0
 
 

@@ -19,9 +19,9 @@ constexpr int kLanes = 16;
 
 // Consecutive positions of the input that meet consecutive rows of the weight matrix.
 struct Run {
-  int64_t x;        // offset of the first position from the output pixel's input origin
-  int32_t length;   // positions
-  int32_t depth;    // weight-matrix row of the first position
+  int64_t x;       // offset of the first position from the output pixel's input origin
+  int32_t length;  // positions
+  int32_t depth;   // weight-matrix row of the first position
 };
 
 // A correlation as a matrix product over runs. Output pixel (r, c), channel o:
@@ -33,13 +33,13 @@ struct Run {
 // Rows are clipped against vertical padding by row_runs; horizontal padding is already in x.
 // Offsets may be negative before clipping; every position actually read is inside x.
 struct ConvPass {
-  int32_t rows, cols;      // output pixels computed
-  int32_t outputs;         // output channels computed
-  int32_t depth;           // rows of the weight matrix = sum of run lengths
-  int64_t x_row, x_col;    // input positions per output row, column
-  int64_t y_row, y_col;    // output positions per output row, column
-  const Run* runs;         // ordered by depth
-  const int32_t* row_runs; // 2*rows entries; an empty range gives y = max(floor, bias)
+  int32_t rows, cols;       // output pixels computed
+  int32_t outputs;          // output channels computed
+  int32_t depth;            // rows of the weight matrix = sum of run lengths
+  int64_t x_row, x_col;     // input positions per output row, column
+  int64_t y_row, y_col;     // output positions per output row, column
+  const Run* runs;          // ordered by depth
+  const int32_t* row_runs;  // 2*rows entries; an empty range gives y = max(floor, bias)
 };
 
 // Pooling over `images` images of H x W pixels of `inner` contiguous floats each (C in the first
@@ -53,12 +53,20 @@ struct PoolPass {
 };
 
 enum class ActivationKind : int32_t {
-  kLinear, kRelu, kLeakyRelu, kSigmoid, kTanh, kScaledTanh, kElu, kGelu, kSilu
+  kLinear,
+  kRelu,
+  kLeakyRelu,
+  kSigmoid,
+  kTanh,
+  kScaledTanh,
+  kElu,
+  kGelu,
+  kSilu
 };
 
 struct KernelTable {
-  const char* isa;        // "baseline", "avx2", "avx512", "neon"
-  int32_t vector_width;   // floats in a vector
+  const char* isa;       // "baseline", "avx2", "avx512", "neon"
+  int32_t vector_width;  // floats in a vector
 
   // ---- convolution and dense ------------------------------------------------------------------
   // Width of the output tiles that conv_samples wants its weights packed in, for `cols` columns
@@ -84,13 +92,14 @@ struct KernelTable {
   // output pixels (and lanes, and images) of x * dy, dy laid out as y in the pass.
   void (*conv_wgrad_samples)(const ConvPass& pass, const float* x, const float* dy, float* dw,
                              int64_t dw_step, bool accumulate);
-  void (*conv_wgrad_channels)(const ConvPass& pass, int32_t images, const float* x,
-                              int64_t x_image, const float* dy, int64_t dy_image, float* dw,
-                              int64_t dw_step, bool accumulate);
-  // Dense weight gradient with samples in lanes: dw[i*outputs + o] (+)= sum_n x[i][n] * dy_rows[n][o];
-  // x: [inputs][kLanes]; dy_rows: [kLanes][dy_step] (transposed first with samples_to_rows).
-  void (*dense_wgrad_samples)(int32_t inputs, int32_t outputs, const float* x,
-                              const float* dy_rows, int64_t dy_step, float* dw, bool accumulate);
+  void (*conv_wgrad_channels)(const ConvPass& pass, int32_t images, const float* x, int64_t x_image,
+                              const float* dy, int64_t dy_image, float* dw, int64_t dw_step,
+                              bool accumulate);
+  // Dense weight gradient with samples in lanes: dw[i*outputs + o] (+)= sum_n x[i][n] *
+  // dy_rows[n][o]; x: [inputs][kLanes]; dy_rows: [kLanes][dy_step] (transposed first with
+  // samples_to_rows).
+  void (*dense_wgrad_samples)(int32_t inputs, int32_t outputs, const float* x, const float* dy_rows,
+                              int64_t dy_step, float* dw, bool accumulate);
   // y[i] = sum_o w[i*outputs + o] * v[o]: a dense layer's input gradient for one sample.
   void (*dot_rows)(int32_t rows, int32_t outputs, const float* w, const float* v, float* y);
   // db[c] (+)= sum over pixels (and lanes) of dy; dy: [pixels][channels] positions.
@@ -102,8 +111,8 @@ struct KernelTable {
   // ---- per-channel affine map: y = x*a[c] + b[c] (b may be null); da[c] (+)= sum dy*x ----------
   void (*channel_affine_samples)(int64_t pixels, int32_t channels, const float* a, const float* b,
                                  const float* x, float* y);
-  void (*channel_affine_channels)(int64_t pixels, int32_t channels, const float* a,
-                                  const float* b, const float* x, float* y);
+  void (*channel_affine_channels)(int64_t pixels, int32_t channels, const float* a, const float* b,
+                                  const float* x, float* y);
   void (*channel_dot_samples)(int64_t pixels, int32_t channels, const float* dy, const float* x,
                               float* da, bool accumulate);
   void (*channel_dot_channels)(int64_t pixels, int32_t channels, const float* dy, const float* x,
@@ -111,12 +120,14 @@ struct KernelTable {
 
   // ---- pooling --------------------------------------------------------------------------------
   // index (may be null: inference): the winner's place in its window, kh*window_w + kw, as a float
-  // (exact below 2^24); the first of equals wins. A window's first pixel inside the image starts it.
+  // (exact below 2^24); the first of equals wins. A window's first pixel inside the image starts
+  // it.
   void (*max_pool)(const PoolPass& pass, const float* x, float* y, float* index);
   // dx is overwritten: zero where no window chose the pixel; overlapping windows add up in window
   // order. (The same gather serves the curvature pass.)
   void (*max_pool_backward)(const PoolPass& pass, const float* dy, const float* index, float* dx);
-  // y = sum / divisor; backward spreads dy * (1/divisor)^order, order 1 (gradient) or 2 (curvature).
+  // y = sum / divisor; backward spreads dy * (1/divisor)^order, order 1 (gradient) or 2
+  // (curvature).
   void (*avg_pool)(const PoolPass& pass, const float* x, float* y);
   void (*avg_pool_backward)(const PoolPass& pass, const float* dy, float* dx, int32_t order);
 

@@ -165,7 +165,7 @@ BatchLoss Network::gradients(const Batch& batch, bool training, float* const* pa
 void Network::estimate_curvature(const Batch& batch) {
   s_->check_batch(batch, true);
   State::Pass pass;
-  pass.ready = &s_->ready(PlanPurpose::kTrain, batch.count);
+  pass.ready = &s_->ready(PlanPurpose::kGradients, batch.count);  // without dropout
   pass.batch = &batch;
   pass.order = 2;
   // Second-order backward runs on squared weights, packed as the gradient's are.

@@ -21,7 +21,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from striate._core import __version__, set_num_threads
+from striate.openmp_wait import short_spin
+
+with short_spin():
+    from striate._core import __version__, set_num_threads
 
 if TYPE_CHECKING:
     from striate import (

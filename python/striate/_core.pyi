@@ -19,7 +19,10 @@ class NumericsError(StriateError, ArithmeticError): ...
 
 Pair = tuple[int, int]
 Padding = str | tuple[Pair, Pair]  # "valid", "same" or ((top, bottom), (left, right))
-Initializer = tuple[str, Mapping[str, float]]  # ("glorot_uniform", {}), ("uniform", {"low":..,"high":..})
+# zeros ones constant(value) uniform(low, high) normal(mean, stddev) truncated_normal(mean, stddev)
+# glorot_uniform glorot_normal he_uniform he_normal lecun_uniform lecun_normal
+# variance_scaling(scale, mode, normal) fan_in_uniform(limit)
+Initializer = tuple[str, Mapping[str, Any]]
 
 class Graph:
     """A network as data. Every method that adds a node returns the id of its output value."""
@@ -80,10 +83,12 @@ class Network:
         optimizer: str, optimizer_options: Mapping[str, float | bool],
         schedule: tuple[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        """loss: sparse_categorical_crossentropy | categorical_crossentropy (from_logits) |
+        """Forgets an earlier optimizer's state; changes nothing when it raises.
+
+        loss: sparse_categorical_crossentropy | categorical_crossentropy (from_logits) |
         binary_crossentropy (from_logits) | mean_squared_error | map (j).
-        optimizer: sgd (learning_rate momentum nesterov weight_decay) | adam | adamw (beta_1 beta_2
-        epsilon) | rmsprop (rho momentum epsilon centered) | sdlm (learning_rate mu)."""
+        optimizer (all take learning_rate and weight_decay): sgd (momentum nesterov) | adam | adamw
+        (beta_1 beta_2 epsilon) | rmsprop (rho momentum epsilon centered) | sdlm (mu)."""
     learning_rate: float
     """The rate of the next step (a schedule's value at `iterations`); assigning ends the schedule."""
     iterations: int
@@ -122,7 +127,7 @@ class Network:
 
 def schedule_value(kind: str, options: Mapping[str, Any], step: int) -> float:
     """constant(value) step(initial, factor, every) exponential(initial, rate, every, staircase)
-    cosine(initial, steps, final_fraction, warmup_steps) one_cycle(maximum, steps, pct_start,
+    cosine(initial, steps, final_fraction, warmup_steps, warmup_target) one_cycle(maximum, steps, pct_start,
     div_factor, final_div_factor) piecewise(boundaries, values): as PyTorch/Keras define them."""
 
 def shuffled(n: int, seed: int, epoch: int) -> NDArray[np.int64]: ...

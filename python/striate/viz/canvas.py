@@ -36,7 +36,9 @@ def mosaic(tiles: NDArray[Any], gap: int = 1) -> NDArray[np.float32]:
     rows, columns, height, width = tiles.shape
     spaced = np.full((rows, columns, height + gap, width + gap), np.nan, np.float32)
     spaced[:, :, :height, :width] = tiles
-    sheet: NDArray[np.float32] = spaced.swapaxes(1, 2).reshape(rows * (height + gap), columns * (width + gap))
+    sheet: NDArray[np.float32] = spaced.swapaxes(1, 2).reshape(
+        rows * (height + gap), columns * (width + gap)
+    )
     return sheet[: -gap or None, : -gap or None]
 
 
