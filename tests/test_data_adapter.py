@@ -175,6 +175,13 @@ def test_model_without_shape_is_built_by_a_generator() -> None:
     assert model.input_shape == (None, 4)
 
 
+def test_model_without_shape_is_evaluated_on_batches() -> None:
+    model = Sequential([layers.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    loss = model.evaluate(batches(), verbose=0)
+    assert loss == pytest.approx(model.evaluate(X, Y, verbose=0), rel=1e-5)
+
+
 def test_weights_in_batches() -> None:
     weights = np.linspace(0, 1, 50).astype(np.float32)
     a, b = classifier(), classifier()

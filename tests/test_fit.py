@@ -218,9 +218,13 @@ def test_check_numerics_names_the_layer() -> None:
     bad[7, 2] = np.nan
     model = classifier(check_numerics=True)
     before = model.get_weights()
-    with pytest.raises(NumericsError):
+    where = r"input: NaN in sample \d+ of the batch, feature 2 of \(4,\)"
+    with pytest.raises(NumericsError, match=where):
         model.fit(bad, Y, batch_size=50, verbose=0)
     assert all(np.array_equal(*w) for w in zip(before, model.get_weights(), strict=True))
+    model.layers[1].set_weights([np.full((8, 3), np.inf), np.zeros(3)])
+    with pytest.raises(NumericsError, match="dense_1, output: (NaN|infinity) in sample"):
+        model.fit(X, Y, batch_size=50, verbose=0)
 
 
 def test_harmless_arguments_warn_and_unknown_ones_are_refused() -> None:
@@ -242,6 +246,13 @@ def test_not_compiled() -> None:
             call(X, Y)
     with pytest.raises(ArgumentError, match="call compile"):
         model.fit(batches())
+
+
+def test_an_unknown_metric_is_refused_before_the_model_is_built() -> None:
+    model = Sequential([layers.Dense(3)])
+    with pytest.raises(ArgumentError, match="no metric 'acuracy'"):
+        model.compile("sgd", "mse", ["acuracy"])
+    assert not model.is_compiled
 
 
 def test_compile_that_fails_leaves_the_old_one() -> None:

@@ -124,6 +124,10 @@ def test_sparse_loss_on_an_image_says_what_is_missing() -> None:
     with pytest.raises(ShapeError, match="is a Flatten missing"):
         model.compile("sgd", SPARSE)
     assert not model.is_compiled
+    unbuilt = Sequential([layers.Conv2D(2, 3, activation="softmax")])
+    unbuilt.compile("sgd", SPARSE)
+    with pytest.raises(ShapeError, match="is a Flatten missing"):
+        unbuilt.fit(np.zeros((3, 4, 4, 1)), np.zeros(3, np.int64), verbose=0)
 
 
 def test_single_output_takes_a_vector_of_labels() -> None:

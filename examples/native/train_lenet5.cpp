@@ -1,5 +1,5 @@
 // LeNet-5 on MNIST from C++ alone: the same graph, recipe and engine as `striate train lenet5`, and
-// with the same seed the same weights, bit for bit (tests/test_native.py compares them).
+// with the same seed the same weights, bit for bit (.ci/run compares them).
 //
 //   train_lenet5 FOLDER [SEED] [EPOCHS]
 //

@@ -74,7 +74,12 @@ class Loss:
         return self._targets(array, output_shape)
 
     def _integers(self, y: NDArray[Any], output_shape: tuple[int, ...]) -> NDArray[np.int64]:
-        (classes,) = output_shape  # the core compiles a loss on vectors only
+        if len(output_shape) != 1:
+            raise ShapeError(
+                f"{self.kind}: takes one number a class, but the model's output is {output_shape}: "
+                "is a Flatten missing?"
+            )
+        (classes,) = output_shape
         if y.ndim == 2 and y.shape[1] == 1:
             y = y[:, 0]
         if y.ndim == 2 and y.shape[1] == classes:

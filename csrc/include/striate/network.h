@@ -57,7 +57,8 @@ class Network {
   void set_trainable(int index, bool trainable);
   std::uint64_t weights_hash() const;  // FNV-1a over all parameter bytes, in order
 
-  // What fit needs. Forgets an earlier optimizer's state. Throws ValueError, changing nothing.
+  // What training needs. Forgets an earlier optimizer's state. Throws ShapeError unless the output
+  // is a vector, ValueError for an option out of its domain; nothing has changed then.
   void compile(const LossOptions& loss, const OptimizerOptions& optimizer);
   // Replaces the constant rate; learning_rate() is its value at iterations().
   void set_schedule(const Schedule& schedule);
@@ -73,6 +74,7 @@ class Network {
   // anything changes; NumericsError (with check_numerics) before the update.
   BatchLoss train_batch(const Batch& batch, float* outputs = nullptr);
   BatchLoss test_batch(const Batch& batch, float* outputs = nullptr);
+  // outputs: [count][output_shape().size()]. Needs no compile.
   void predict(const Batch& batch, float* outputs);
   // Gradients of the mean loss, nothing updated: by parameter, shape.size() floats each (trainable
   // or not), and [count][F] for the input; either may be null. training: dropout is on.
@@ -89,6 +91,7 @@ class Network {
   std::map<std::string, const float*> optimizer_state() const;
   void set_optimizer_state(const std::map<std::string, const float*>& slots);
 
+  // What batches of `batch` samples take. training: throws ValueError before compile.
   MemoryUse memory(std::int64_t batch, bool training) const;
 
  private:

@@ -25,6 +25,7 @@ class Compiled:
         self.optimizer: Optimizer = optimizers.get(optimizer)
         self.given_metrics = _flat(metric_list)
         self._resolved: list[Resolved] | None = None
+        self.resolve((1,))  # refuses unknown names now; a built model resolves for its own output
 
     def resolve(self, output_shape: tuple[int, ...]) -> None:
         """Settles what "accuracy" means, once the output's shape is known."""

@@ -36,7 +36,7 @@ def evaluate_data(
     batches = (
         _slices(data, batch_size, steps)
         if isinstance(data, Arrays)
-        else (model.convert(*item) for item in data.batches(model.seed, 0))
+        else _converted(model, data)
     )
     for step, batch in enumerate(batches):
         for hook in begin:
@@ -55,6 +55,13 @@ def evaluate_data(
     logs = totals.logs()
     callbacks.call("on_test_end", logs)
     return logs
+
+
+def _converted(model: Model, source: BatchSource) -> Any:
+    for item in source.batches(model.seed, 0):
+        batch = model.convert(*item)
+        model.prepare_training(None)  # the first batch may have built the model
+        yield batch
 
 
 def _slices(data: Arrays, size: int, steps: int | None) -> Any:

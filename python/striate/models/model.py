@@ -192,7 +192,8 @@ class Model(Assembly):
             The History, which is `history` too; Ctrl-C leaves it there with the epochs so far.
 
         Raises:
-            ShapeError, ArgumentError: data that do not fit; nothing is trained then.
+            ShapeError, ArgumentError: data that do not fit; nothing is trained then, but for the
+                batches of a source that came before the one that does not fit.
         """
         ignore_harmless("fit", harmless, FIT_HARMLESS)
         validation = fitting.Validation(
