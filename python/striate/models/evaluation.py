@@ -34,9 +34,7 @@ def evaluate_data(
     begin = callbacks.hooks("on_test_batch_begin")
     end = callbacks.hooks("on_test_batch_end")
     batches = (
-        _slices(data, batch_size, steps)
-        if isinstance(data, Arrays)
-        else _converted(model, data)
+        _slices(data, batch_size, steps) if isinstance(data, Arrays) else _converted(model, data)
     )
     for step, batch in enumerate(batches):
         for hook in begin:
