@@ -92,18 +92,18 @@ def test_kernel_larger_than_the_image() -> None:
 
 
 def test_groups_that_do_not_divide() -> None:
-    with pytest.raises(StriateError):
-        Sequential([Input((4, 4, 3)), layers.Conv2D(4, 3, groups=2)])
+    with pytest.raises(StriateError, match="grouped"):
+        Sequential([Input((4, 4, 3)), layers.Conv2D(4, 3, groups=2, name="grouped")])
 
 
 def test_codes_of_another_width() -> None:
-    with pytest.raises(ShapeError):
-        Sequential([Input((4,)), layers.RBFOutput(np.zeros((3, 5)))])
+    with pytest.raises(ShapeError, match="output"):
+        Sequential([Input((4,)), layers.RBFOutput(np.zeros((3, 5)), name="output")])
 
 
 def test_a_connection_table_of_another_height() -> None:
-    with pytest.raises(ShapeError):
-        Sequential([Input((4, 4, 3)), layers.Conv2D(2, 3, connections=np.ones((2, 2)))])
+    with pytest.raises(ShapeError, match="c3"):
+        Sequential([Input((4, 4, 3)), layers.Conv2D(2, 3, connections=np.ones((2, 2)), name="c3")])
 
 
 def test_evaluation_of_nothing() -> None:

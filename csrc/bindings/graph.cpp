@@ -86,6 +86,19 @@ Pool2DOptions pool_options(const Pair& window, const Pair& strides, const py::ob
   return o;
 }
 
+// Adds what `make` describes; an option out of its domain is reported with the layer's name, as
+// Graph::add reports shapes.
+template <typename Make>
+ValueId add(Graph& g, ValueId x, const std::string& name, Make make) {
+  OpPtr op;
+  try {
+    op = make();
+  } catch (const ValueError& e) {
+    throw ValueError(name + ": " + e.what());
+  }
+  return g.add(std::move(op), x, name);
+}
+
 ValueId add_conv2d(Graph& g, ValueId x, const std::string& name, std::int64_t filters,
                    const Pair& kernel, const Pair& strides, const py::object& pad,
                    const Pair& dilation, std::int64_t groups, bool use_bias,
@@ -103,7 +116,7 @@ ValueId add_conv2d(Graph& g, ValueId x, const std::string& name, std::int64_t fi
   o.kernel_initializer = initializer(kernel_init);
   o.bias_initializer = initializer(bias_init);
   o.trainable = trainable;
-  return g.add(conv2d(std::move(o)), x, name);
+  return add(g, x, name, [&] { return conv2d(std::move(o)); });
 }
 
 ValueId add_subsample2d(Graph& g, ValueId x, const std::string& name, const Pair& window,
@@ -115,7 +128,7 @@ ValueId add_subsample2d(Graph& g, ValueId x, const std::string& name, const Pair
   o.coefficient_initializer = initializer(coefficient_init);
   o.bias_initializer = initializer(bias_init);
   o.trainable = trainable;
-  return g.add(subsample2d(o), x, name);
+  return add(g, x, name, [&] { return subsample2d(o); });
 }
 
 ValueId add_dense(Graph& g, ValueId x, const std::string& name, std::int64_t units, bool use_bias,
@@ -126,7 +139,7 @@ ValueId add_dense(Graph& g, ValueId x, const std::string& name, std::int64_t uni
   o.kernel_initializer = initializer(kernel_init);
   o.bias_initializer = initializer(bias_init);
   o.trainable = trainable;
-  return g.add(dense(std::move(o)), x, name);
+  return add(g, x, name, [&] { return dense(std::move(o)); });
 }
 
 ValueId add_rbf(Graph& g, ValueId x, const std::string& name,
@@ -138,7 +151,7 @@ ValueId add_rbf(Graph& g, ValueId x, const std::string& name,
     rows.emplace_back();
     for (py::ssize_t j = 0; j < view.shape(1); ++j) rows.back().push_back(view(i, j));
   }
-  return g.add(rbf(std::move(rows)), x, name);
+  return add(g, x, name, [&] { return rbf(std::move(rows)); });
 }
 
 py::dict cost(const Graph& g, ValueId value) {
@@ -163,7 +176,7 @@ void bind_layers(py::class_<Graph>& cls) {
       "max_pool2d",
       [](Graph& g, ValueId x, const std::string& name, const Pair& window, const Pair& strides,
          const py::object& pad) {
-        return g.add(max_pool2d(pool_options(window, strides, pad)), x, name);
+        return add(g, x, name, [&] { return max_pool2d(pool_options(window, strides, pad)); });
       },
       "x"_a, py::kw_only(), "name"_a, "window"_a, "strides"_a, "padding"_a = "valid");
   cls.def(
@@ -172,7 +185,7 @@ void bind_layers(py::class_<Graph>& cls) {
          const py::object& pad, bool count_include_pad) {
         Pool2DOptions o = pool_options(window, strides, pad);
         o.count_include_pad = count_include_pad;
-        return g.add(avg_pool2d(o), x, name);
+        return add(g, x, name, [&] { return avg_pool2d(o); });
       },
       "x"_a, py::kw_only(), "name"_a, "window"_a, "strides"_a, "padding"_a = "valid",
       "count_include_pad"_a = false);
@@ -195,13 +208,13 @@ void bind_layers(py::class_<Graph>& cls) {
   cls.def(
       "activation",
       [](Graph& g, ValueId x, const std::string& name, const std::string& kind, float alpha) {
-        return g.add(activation(kind, alpha), x, name);
+        return add(g, x, name, [&] { return activation(kind, alpha); });
       },
       "x"_a, py::kw_only(), "name"_a, "kind"_a, "alpha"_a = 0.0f);
   cls.def(
       "dropout",
       [](Graph& g, ValueId x, const std::string& name, float rate) {
-        return g.add(dropout(rate), x, name);
+        return add(g, x, name, [&] { return dropout(rate); });
       },
       "x"_a, py::kw_only(), "name"_a, "rate"_a);
   cls.def("rbf", &add_rbf, "x"_a, py::kw_only(), "name"_a, "codes"_a);

@@ -1,6 +1,6 @@
 #include "bindings/bindings.h"
 
-// The GIL stays: one Network is not for two threads at once.
+// The GIL stays on a free-threaded Python: the bindings have not been tried without it.
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_used()) {
   using namespace striate::bindings;
   bind_errors(m);

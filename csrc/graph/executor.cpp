@@ -7,12 +7,6 @@
 #include "striate/error.h"
 
 namespace striate {
-namespace {
-
-constexpr std::size_t kMaxInputs = 8;  // of one step
-
-}  // namespace
-
 void Executor::pack(Team& team, const float* const* params, float* packed) const {
   team.for_each(static_cast<std::int64_t>(plan_.steps.size()), [&](std::int64_t i) {
     const PlannedStep& s = plan_.steps[static_cast<std::size_t>(i)];
@@ -68,7 +62,7 @@ void Executor::store_rows(int value, const float* from, const BlockRange& r, flo
 
 StepArgs Executor::step_args(const PlannedStep& s, const ParameterView& params, const BlockRange& r,
                              const ExecutorOptions& options, float* arena, const float** x) const {
-  for (std::size_t k = 0; k < s.inputs.size() && k < kMaxInputs; ++k)
+  for (std::size_t k = 0; k < s.inputs.size(); ++k)
     x[k] = arena + plan_.values[static_cast<std::size_t>(s.inputs[k])].offset;
   StepArgs a;
   a.samples = r.samples;
@@ -89,7 +83,7 @@ void Executor::forward(const Batch& batch, std::int64_t block, const ParameterVi
   const BlockRange r = range(batch, block);
   load(batch, r, arena + plan_.values[0].offset);
   if (options.check_numerics) check(nullptr, 0, arena + plan_.values[0].offset, r, options, false);
-  const float* x[kMaxInputs];
+  const float* x[kMaxStepInputs];
   for (const PlannedStep& s : plan_.steps) {
     ForwardArgs a;
     static_cast<StepArgs&>(a) = step_args(s, params, r, options, arena, x);
@@ -138,9 +132,9 @@ void Executor::backward(const Batch& batch, std::int64_t block, const ParameterV
                         const ExecutorOptions& options, int order, bool accumulate, float* arena,
                         float* const* dparams, float* input_gradient) const {
   const BlockRange r = range(batch, block);
-  const float* x[kMaxInputs];
-  float* dx[kMaxInputs];
-  float* frozen[kMaxInputs] = {};
+  const float* x[kMaxStepInputs];
+  float* dx[kMaxStepInputs];
+  float* frozen[kMaxStepInputs] = {};
   for (const BackwardStep& b : plan_.backward) {
     const PlannedStep& s = plan_.steps[static_cast<std::size_t>(b.step)];
     const PlannedValue& y = plan_.values[static_cast<std::size_t>(s.output)];

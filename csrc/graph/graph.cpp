@@ -13,6 +13,7 @@ ValueId Graph::input(const Shape& shape, const std::string& name) {
 }
 
 ValueId Graph::add(OpPtr op, std::vector<ValueId> inputs, const std::string& name) {
+  if (!op) throw ValueError(name + ": there is no operation to add");
   for (const Node& n : nodes_)
     if (n.name == name) throw ValueError("two layers are named \"" + name + "\"");
   std::vector<Shape> shapes;

@@ -23,16 +23,27 @@ ParameterTable::ParameterTable(const Graph& graph) {
 
 namespace {
 
-// Redraws beyond two standard deviations take the next index, so an element's value depends on
-// its own stream position only through how many draws it needed: each element has its own.
-double truncated(const RandomStream& stream, std::uint32_t element) {
-  constexpr std::uint32_t kTries = 16;  // all 16 outside two sigma: once in 10^21
-  for (std::uint32_t t = 0; t < kTries; ++t) {
-    const double z = stream.normal(element * kTries + t);
-    if (std::abs(z) <= 2.0) return z;
+// Redraws beyond two standard deviations come from streams of their own, so an element's value
+// depends on no other element's luck.
+class NormalDraws {
+ public:
+  NormalDraws(std::uint64_t seed, std::uint32_t parameter) {
+    for (std::uint32_t t = 0; t < kTries; ++t)
+      tries_.emplace_back(seed, RandomPurpose::kInitialize, parameter, t);
   }
-  return 0.0;
-}
+  const RandomStream& first() const { return tries_[0]; }
+  double truncated(std::uint32_t element) const {
+    for (const RandomStream& stream : tries_) {
+      const double z = stream.normal(element);
+      if (std::abs(z) <= 2.0) return z;
+    }
+    return 0.0;
+  }
+
+ private:
+  static constexpr std::uint32_t kTries = 16;  // all 16 outside two sigma: once in 10^21
+  std::vector<RandomStream> tries_;
+};
 
 double fan_of(const ParameterSpec& p, Initializer::Fan fan) {
   if (fan == Initializer::Fan::kIn) return static_cast<double>(p.fan_in);
@@ -40,7 +51,8 @@ double fan_of(const ParameterSpec& p, Initializer::Fan fan) {
   return 0.5 * static_cast<double>(p.fan_in + p.fan_out);
 }
 
-double draw(const ParameterSpec& p, const RandomStream& stream, std::uint32_t i) {
+double draw(const ParameterSpec& p, const NormalDraws& draws, std::uint32_t i) {
+  const RandomStream& stream = draws.first();
   const Initializer& init = p.initializer;
   const auto uniform = [&](double low, double high) {
     return low + (high - low) * static_cast<double>(stream.uniform(i));
@@ -53,12 +65,12 @@ double draw(const ParameterSpec& p, const RandomStream& stream, std::uint32_t i)
     case InitializerKind::kNormal:
       return init.first + init.second * stream.normal(i);
     case InitializerKind::kTruncatedNormal:
-      return init.first + init.second * truncated(stream, i);
+      return init.first + init.second * draws.truncated(i);
     case InitializerKind::kVarianceScaling: {
       const double variance = init.first / fan_of(p, init.fan);
       if (!init.normal) return uniform(-std::sqrt(3.0 * variance), std::sqrt(3.0 * variance));
       // 0.8796...: a standard normal cut at two sigma has that standard deviation.
-      return std::sqrt(variance) / 0.87962566103423978 * truncated(stream, i);
+      return std::sqrt(variance) / 0.87962566103423978 * draws.truncated(i);
     }
     case InitializerKind::kFanInUniform: {
       double fan = static_cast<double>(p.fan_in);
@@ -75,7 +87,7 @@ double draw(const ParameterSpec& p, const RandomStream& stream, std::uint32_t i)
 void initialize(const ParameterTable& table, std::uint64_t seed, float* flat) {
   for (std::size_t i = 0; i < table.all().size(); ++i) {
     const Parameter& p = table.all()[i];
-    const RandomStream stream(seed, RandomPurpose::kInitialize, static_cast<std::uint32_t>(i));
+    const NormalDraws draws(seed, static_cast<std::uint32_t>(i));
     float* w = flat + p.offset;
     const std::int64_t n = p.spec.shape.size();
     for (std::int64_t k = 0; k < n; ++k) {
@@ -85,7 +97,7 @@ void initialize(const ParameterTable& table, std::uint64_t seed, float* flat) {
       else if (!p.spec.mask.empty() && !p.spec.mask[at])
         w[k] = 0.0f;
       else
-        w[k] = static_cast<float>(draw(p.spec, stream, static_cast<std::uint32_t>(k)));
+        w[k] = static_cast<float>(draw(p.spec, draws, static_cast<std::uint32_t>(k)));
     }
   }
 }

@@ -6,6 +6,7 @@
 
 #include "core/storage.h"
 #include "ops/op.h"
+#include "striate/graph.h"
 
 namespace striate {
 

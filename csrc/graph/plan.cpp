@@ -162,6 +162,8 @@ Plan make_plan(const Graph& graph, ValueId output, const ParameterTable& paramet
     plan.backward =
         differentiate(program, parameters, options.all_parameters, options.input_gradient);
   for (const ProgramStep& s : program.steps) {
+    if (s.inputs.size() > kMaxStepInputs)
+      throw ValueError("an operation takes at most " + std::to_string(kMaxStepInputs) + " inputs");
     StepOptions bind{{}, Layout::kChannels, options.blocking.block_samples, &kernels};
     for (int v : s.inputs) bind.inputs.push_back(program.values[static_cast<std::size_t>(v)].shape);
     bind.layout = program.values[static_cast<std::size_t>(s.output)].layout;

@@ -24,6 +24,8 @@ struct Blocking {
 Blocking choose_blocking(const Graph& graph, ValueId output, std::int64_t batch);
 std::int64_t shard_count(std::int64_t blocks, std::int64_t parameter_floats);
 
+constexpr std::size_t kMaxStepInputs = 8;  // an executor's pointers to them live on its stack
+
 struct PlanOptions {
   bool training = false;        // forward as in training (dropout)
   bool backward = false;        // gradients of the trainable parameters

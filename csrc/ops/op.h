@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "kernels/kernels.h"
-#include "striate/graph.h"
 #include "striate/initializer.h"
 #include "striate/ops.h"
 #include "striate/shape.h"

@@ -7,6 +7,13 @@
 namespace striate {
 namespace {
 
+// The winner's index is kept as a float, exact below 2^24.
+void check_max_window(std::int64_t h, std::int64_t w) {
+  if (checked_mul(h, w) > (std::int64_t{1} << 24))
+    throw ShapeError("a max pooling window has at most 2^24 pixels, got " + std::to_string(h) +
+                     " x " + std::to_string(w));
+}
+
 class PoolStep : public Step {
  public:
   PoolStep(const PoolPass& pass, const StepOptions& o)
@@ -59,6 +66,7 @@ class Pool2D final : public Op {
 
   Shape output_shape(const std::vector<Shape>& in) const override {
     const Shape& s = image_input(in);
+    if (max_) check_max_window(o_.window.h, o_.window.w);
     const Window2D w = resolve_window(s, o_.window, o_.strides, {1, 1}, o_.padding);
     if (w.h.before >= o_.window.h || w.h.after >= o_.window.h || w.w.before >= o_.window.w ||
         w.w.after >= o_.window.w)
@@ -104,6 +112,7 @@ class GlobalPool2D final : public Op {
   const char* kind() const override { return max_ ? "global_max_pool2d" : "global_avg_pool2d"; }
   Shape output_shape(const std::vector<Shape>& in) const override {
     const Shape& s = image_input(in);
+    if (max_) check_max_window(s[0], s[1]);
     return keepdims_ ? Shape{1, 1, s[2]} : Shape{s[2]};
   }
   bool supports(Layout) const override { return true; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <mutex>
 
 #include "striate/error.h"
 #include "striate/threads.h"
@@ -31,6 +32,7 @@ std::vector<ParameterInfo> Network::parameters() const {
 const float* Network::parameter(int index) const { return s_->each[s_->index(index)]; }
 
 void Network::set_parameter(int index, const float* values) {
+  const std::lock_guard<std::mutex> lock(s_->busy);
   const ParameterSpec& spec = s_->table.all()[s_->index(index)].spec;
   float* to = s_->values.data() + s_->table.all()[static_cast<std::size_t>(index)].offset;
   const std::int64_t n = spec.shape.size();
@@ -40,6 +42,7 @@ void Network::set_parameter(int index, const float* values) {
 }
 
 void Network::set_trainable(int index, bool trainable) {
+  const std::lock_guard<std::mutex> lock(s_->busy);
   s_->table.all()[s_->index(index)].spec.trainable = trainable;
   s_->plans.clear();
 }
@@ -58,6 +61,7 @@ std::uint64_t Network::weights_hash() const {
 }
 
 void Network::compile(const LossOptions& loss, const OptimizerOptions& optimizer) {
+  const std::lock_guard<std::mutex> lock(s_->busy);
   if (output_shape().rank() != 1)
     throw ShapeError("the output is " + output_shape().str() +
                      ", a loss takes a vector: is a Flatten missing?");
@@ -66,6 +70,7 @@ void Network::compile(const LossOptions& loss, const OptimizerOptions& optimizer
   s_->loss = loss;
   s_->compiled = true;
   s_->iterations = 0;
+  s_->curvature = Storage();
   s_->schedule = {};
   s_->schedule.initial = optimizer.learning_rate;
   s_->plans.clear();
@@ -85,6 +90,7 @@ void Network::set_learning_rate(double rate) {
 double Network::learning_rate() const { return s_->schedule.rate(s_->iterations); }
 std::int64_t Network::iterations() const { return s_->iterations; }
 void Network::set_iterations(std::int64_t iterations) {
+  if (iterations < 0) throw ValueError("iterations must be at least 0");
   s_->iterations = iterations;
   if (s_->optimizer) s_->optimizer->set_step(iterations);
 }
@@ -92,6 +98,7 @@ void Network::set_check_numerics(bool on) { s_->numerics = on; }
 bool Network::check_numerics() const { return s_->numerics; }
 
 BatchLoss Network::train_batch(const Batch& batch, float* outputs) {
+  const std::lock_guard<std::mutex> lock(s_->busy);
   s_->check_batch(batch, true);
   if (s_->optimizer->options().kind == OptimizerKind::kSdlm && s_->curvature.size() == 0)
     throw ValueError("sdlm needs curvatures: call estimate_curvature first");
@@ -124,6 +131,7 @@ BatchLoss Network::train_batch(const Batch& batch, float* outputs) {
 }
 
 BatchLoss Network::test_batch(const Batch& batch, float* outputs) {
+  const std::lock_guard<std::mutex> lock(s_->busy);
   s_->check_batch(batch, true);
   State::Pass pass;
   pass.ready = &s_->ready(PlanPurpose::kTest, batch.count);
@@ -133,6 +141,7 @@ BatchLoss Network::test_batch(const Batch& batch, float* outputs) {
 }
 
 void Network::predict(const Batch& batch, float* outputs) {
+  const std::lock_guard<std::mutex> lock(s_->busy);
   s_->check_batch(batch, false);
   State::Pass pass;
   pass.ready = &s_->ready(PlanPurpose::kPredict, batch.count);
@@ -143,6 +152,7 @@ void Network::predict(const Batch& batch, float* outputs) {
 
 BatchLoss Network::gradients(const Batch& batch, bool training, float* const* parameter_gradients,
                              float* input_gradient) {
+  const std::lock_guard<std::mutex> lock(s_->busy);
   s_->check_batch(batch, true);
   State::Pass pass;
   pass.ready =
@@ -163,9 +173,10 @@ BatchLoss Network::gradients(const Batch& batch, bool training, float* const* pa
 }
 
 void Network::estimate_curvature(const Batch& batch) {
+  const std::lock_guard<std::mutex> lock(s_->busy);
   s_->check_batch(batch, true);
   State::Pass pass;
-  pass.ready = &s_->ready(PlanPurpose::kGradients, batch.count);  // without dropout
+  pass.ready = &s_->ready(PlanPurpose::kCurvature, batch.count);
   pass.batch = &batch;
   pass.order = 2;
   // Second-order backward runs on squared weights, packed as the gradient's are.
@@ -203,6 +214,7 @@ std::map<std::string, const float*> Network::optimizer_state() const {
 }
 
 void Network::set_optimizer_state(const std::map<std::string, const float*>& slots) {
+  const std::lock_guard<std::mutex> lock(s_->busy);
   if (!s_->optimizer) throw ValueError("the network has no optimizer yet: call compile first");
   std::vector<Optimizer::Slot> fresh;
   for (const std::string& name : s_->optimizer->slot_names()) {
@@ -218,6 +230,7 @@ void Network::set_optimizer_state(const std::map<std::string, const float*>& slo
 }
 
 MemoryUse Network::memory(std::int64_t batch, bool training) const {
+  if (batch < 1) throw ValueError("a batch has at least 1 sample, got " + std::to_string(batch));
   const PlanPurpose purpose = training ? PlanPurpose::kTrain : PlanPurpose::kPredict;
   const Plan plan =
       make_plan(s_->graph, s_->output, s_->table, s_->plan_options(purpose, batch), s_->kernels);

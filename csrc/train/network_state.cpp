@@ -44,7 +44,7 @@ PlanOptions Network::State::plan_options(PlanPurpose purpose, std::int64_t batch
   o.training = purpose == PlanPurpose::kTrain || purpose == PlanPurpose::kTrainingGradients;
   const bool gradients =
       purpose == PlanPurpose::kGradients || purpose == PlanPurpose::kTrainingGradients;
-  o.backward = purpose == PlanPurpose::kTrain || gradients;
+  o.backward = purpose == PlanPurpose::kTrain || purpose == PlanPurpose::kCurvature || gradients;
   o.all_parameters = o.input_gradient = gradients;
   o.loss = purpose == PlanPurpose::kPredict ? nullptr : &compiled_loss();
   o.blocking = choose_blocking(graph, output, batch);
@@ -65,6 +65,7 @@ ReadyPlan& Network::State::ready(PlanPurpose purpose, std::int64_t batch) {
 
 void Network::State::check_batch(const Batch& batch, bool with_labels) const {
   if (batch.count < 1) throw ShapeError("the batch is empty");
+  if (!batch.x && !batch.bytes) throw ValueError("the batch has no samples: x and bytes are null");
   if (!with_labels) return;
   const std::int64_t classes = graph.shape(output).size();
   if (takes_labels(compiled_loss().kind)) {

@@ -2,6 +2,7 @@
 // What a Network holds: parameters, plans by kind of call and block size, arenas by thread.
 #include <map>
 #include <memory>
+#include <mutex>
 #include <tuple>
 #include <vector>
 
@@ -15,7 +16,7 @@
 namespace striate {
 
 // Kinds of call that need a plan of their own.
-enum class PlanPurpose { kTrain, kTest, kPredict, kGradients, kTrainingGradients };
+enum class PlanPurpose { kTrain, kTest, kPredict, kGradients, kTrainingGradients, kCurvature };
 
 // A plan with its packed weights. `packed_version`: of the parameters that were packed.
 struct ReadyPlan {
@@ -54,6 +55,9 @@ struct Network::State {
   void reduce_chunk(const Pass& pass, std::int64_t chunk, std::int64_t shards);
   void prepare(const Pass& pass, std::int64_t blocks, std::int64_t shards, int threads);
 
+  // Held by every call that runs or changes the network: arenas and plans are the network's own,
+  // so calls from several threads take turns.
+  std::mutex busy;
   Graph graph;
   ValueId output;
   std::uint64_t seed;

@@ -19,14 +19,6 @@ struct Node {
   ValueId output;
 };
 
-// What a node costs for one sample.
-struct Cost {
-  std::int64_t macs = 0;         // multiply-accumulates of the forward pass
-  std::int64_t connections = 0;  // as LeCun et al. 1998 count them: weights and biases, each use
-  std::int64_t parameters = 0;   // absent connections of a table are not counted
-  std::int64_t trainable = 0;
-};
-
 class Graph {
  public:
   ValueId input(const Shape& shape, const std::string& name = "input");

@@ -1,6 +1,5 @@
 #pragma once
 // Losses. The batch's loss is the mean over its samples of (sample weight) * (sample's loss).
-#include <memory>
 #include <string>
 
 namespace striate {

@@ -2,9 +2,9 @@
 // A network that trains and runs: a graph, its parameters, and the engine. Python's models and C++
 // programs use this same class, so what one trains the other runs, bit for bit.
 //
-// Calls on one Network must not overlap; different Networks are independent.
+// Calls on one Network from several threads take turns; different Networks run side by side. (A
+// pointer that parameter() or curvature() returned must not be read while another call changes it.)
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>

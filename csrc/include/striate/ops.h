@@ -2,7 +2,6 @@
 // The operations that a graph is made of. Each function checks its options, in the field's terms
 // (ValueError), and returns a node's description for Graph::add, which checks the shapes.
 // Images are [H, W, C], kernels [KH, KW, C / groups, OC], dense weights [I, O].
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -14,6 +13,14 @@ namespace striate {
 
 class Op;
 using OpPtr = std::shared_ptr<const Op>;
+
+// What a node costs for one sample.
+struct Cost {
+  std::int64_t macs = 0;         // multiply-accumulates of the forward pass
+  std::int64_t connections = 0;  // as LeCun et al. 1998 count them: weights and biases, each use
+  std::int64_t parameters = 0;   // absent connections of a table are not counted
+  std::int64_t trainable = 0;
+};
 
 struct Extent {  // of rows, then of columns
   std::int64_t h = 1, w = 1;

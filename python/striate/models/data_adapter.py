@@ -67,9 +67,9 @@ def numbers(x: object, owner: str) -> Inputs:
         )
     if array.ndim == 0:
         raise ShapeError(f"{owner}: x must have a batch axis, got the scalar {array}")
-    if array.dtype == _UINT8:
-        return np.ascontiguousarray(array)
-    return np.ascontiguousarray(array, dtype=_FLOAT32)
+    # ALIGNED too: np.frombuffer at an odd offset gives floats that the core may not read in place.
+    dtype = _UINT8 if array.dtype == _UINT8 else _FLOAT32
+    return np.require(array, dtype, ["C_CONTIGUOUS", "ALIGNED"])
 
 
 def _mismatch(got: tuple[int, ...], shape: tuple[int, ...], owner: str) -> str:
@@ -112,7 +112,7 @@ def weight_array(sample_weight: object, samples: int, owner: str) -> Weights | N
         array = array[:, 0]
     if array.shape != (samples,):
         raise ShapeError(f"{owner}: sample_weight has shape {array.shape}, expected ({samples},)")
-    weights = np.ascontiguousarray(array, dtype=_FLOAT32)
+    weights: Weights = np.require(array, _FLOAT32, ["C_CONTIGUOUS", "ALIGNED"])
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(bad):
         raise ArgumentError(

@@ -340,7 +340,7 @@ class Model(Assembly):
         self,
         line_length: int | None = None,
         print_fn: Callable[[str], object] | None = None,
-        connections: bool = False,
+        connections: bool | None = None,
         **harmless: Any,
     ) -> None:
         """Prints a table of the layers, their output shapes and parameters.
@@ -348,7 +348,8 @@ class Model(Assembly):
         Args:
             line_length: 80 to 100 columns by default, by the width of the names.
             print_fn: takes each line; print by default.
-            connections: whether connections and multiply-accumulates have columns of their own.
+            connections: whether connections and multiply-accumulates have columns of their own;
+                None: where a layer of LeCun et al. 1998 is in the model, who counted them.
             harmless: Keras's positions, expand_nested, show_trainable, layer_range.
         """
         ignore_harmless("summary", harmless, SUMMARY_HARMLESS)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from striate.errors import ArgumentError
+from striate.layers import RBFOutput, Subsampling2D
 
 if TYPE_CHECKING:
     from striate.models.model import Model
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 _SHORTEST, _LONGEST = 80, 100
 
 
-def lines(model: Model, line_length: int | None, connections: bool) -> Iterator[str]:
+def lines(model: Model, line_length: int | None, connections: bool | None) -> Iterator[str]:
     """The table's lines.
 
     Raises:
@@ -24,6 +25,8 @@ def lines(model: Model, line_length: int | None, connections: bool) -> Iterator[
             f"{model.name}: the input's shape is not known yet, so neither are the layers': begin "
             "with Input(shape), or build(input_shape)"
         )
+    if connections is None:
+        connections = any(isinstance(layer, (RBFOutput, Subsampling2D)) for layer in model.layers)
     header = ["Layer (type)", "Output Shape", "Param #"]
     header += ["Connections", "MACs"] if connections else []
     rows, totals = _rows(model, connections)
