@@ -52,4 +52,24 @@ Window2D resolve_window(const Shape& image, const Extent& window, const Extent& 
           resolve_window(image[1], window.w, strides.w, dilation.w, padding, false)};
 }
 
+PoolPass pool_pass(const Shape& image, const Window2D& window, std::int64_t divisor) {
+  const auto i32 = [](std::int64_t v) { return narrow<std::int32_t>(v); };
+  const WindowAxis &h = window.h, &w = window.w;
+  PoolPass p{};
+  p.images = 1;
+  p.inner = i32(image[2]);
+  p.height = i32(h.in);
+  p.width = i32(w.in);
+  p.out_height = i32(h.out);
+  p.out_width = i32(w.out);
+  p.window_h = i32(h.window);
+  p.window_w = i32(w.window);
+  p.stride_h = i32(h.stride);
+  p.stride_w = i32(w.stride);
+  p.pad_top = i32(h.before);
+  p.pad_left = i32(w.before);
+  p.divisor = i32(divisor);
+  return p;
+}
+
 }  // namespace striate

@@ -24,6 +24,10 @@ struct Window2D {
 Window2D resolve_window(const Shape& image, const Extent& window, const Extent& strides,
                         const Extent& dilation, const Padding& padding);
 
+// One image's pooling pass over `window` (resolved from `image`), channels in lanes; `divisor` as
+// PoolPass says. A step widens it to its block.
+PoolPass pool_pass(const Shape& image, const Window2D& window, std::int64_t divisor);
+
 // ValueError unless every field is at least 1 (strides, windows) or 0 (padding), below 2^20.
 void check_extent(const Extent& e, const char* what);
 void check_padding(const Padding& p);

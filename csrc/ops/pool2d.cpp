@@ -81,21 +81,8 @@ class Pool2D final : public Op {
   std::unique_ptr<Step> bind(const StepOptions& options) const override {
     const Shape& s = options.inputs[0];
     const Window2D w = resolve_window(s, o_.window, o_.strides, {1, 1}, o_.padding);
-    const auto i32 = [](std::int64_t v) { return narrow<std::int32_t>(v); };
     const std::int64_t area = checked_mul(o_.window.h, o_.window.w);
-    const PoolPass pass{1,
-                        i32(s[2]),
-                        i32(s[0]),
-                        i32(s[1]),
-                        i32(w.h.out),
-                        i32(w.w.out),
-                        i32(o_.window.h),
-                        i32(o_.window.w),
-                        i32(o_.strides.h),
-                        i32(o_.strides.w),
-                        i32(w.h.before),
-                        i32(w.w.before),
-                        o_.count_include_pad ? i32(area) : 0};
+    const PoolPass pass = pool_pass(s, w, o_.count_include_pad ? area : 0);
     if (max_) return std::make_unique<MaxPoolStep>(pass, options);
     return std::make_unique<AvgPoolStep>(pass, options);
   }
@@ -119,8 +106,8 @@ class GlobalPool2D final : public Op {
   bool is_max_pool() const override { return max_; }
   std::unique_ptr<Step> bind(const StepOptions& options) const override {
     const Shape& s = options.inputs[0];
-    const auto h = narrow<std::int32_t>(s[0]), w = narrow<std::int32_t>(s[1]);
-    const PoolPass pass{1, narrow<std::int32_t>(s[2]), h, w, 1, 1, h, w, h, w, 0, 0, 0};
+    const PoolPass pass =
+        pool_pass(s, resolve_window(s, {s[0], s[1]}, {s[0], s[1]}, {1, 1}, Padding::valid()), 0);
     if (max_) return std::make_unique<MaxPoolStep>(pass, options);
     return std::make_unique<AvgPoolStep>(pass, options);
   }

@@ -104,21 +104,7 @@ class Subsample2D final : public Op {
   bool supports(Layout) const override { return true; }
   std::unique_ptr<Step> bind(const StepOptions& options) const override {
     const Shape& s = options.inputs[0];
-    const Window2D w = window(options.inputs);
-    const auto i32 = [](std::int64_t v) { return narrow<std::int32_t>(v); };
-    const PoolPass pass{1,
-                        i32(s[2]),
-                        i32(s[0]),
-                        i32(s[1]),
-                        i32(w.h.out),
-                        i32(w.w.out),
-                        i32(o_.window.h),
-                        i32(o_.window.w),
-                        i32(o_.strides.h),
-                        i32(o_.strides.w),
-                        0,
-                        0,
-                        1};
+    const PoolPass pass = pool_pass(s, window(options.inputs), 1);
     return std::make_unique<SubsampleStep>(pass, options);
   }
 
