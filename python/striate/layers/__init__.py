@@ -13,7 +13,7 @@ from striate.layers.dropout import Dropout
 from striate.layers.flatten import Flatten
 from striate.layers.input import Input, InputLayer
 from striate.layers.layer import Layer
-from striate.layers.pooling import (
+from striate.layers.pooling2d import (
     AveragePooling2D,
     AvgPool2D,
     GlobalAveragePooling2D,
