@@ -147,7 +147,7 @@ TEST_P(KernelsActivation, TailsAreLikeBodies) {
     for (float& v : x) v = random.uniform(-6, 6);
     const auto k = static_cast<ActivationKind>(kind);
     const std::vector<float> whole = run(k, 0.3f, x);
-    for (int n = 0; n < 40; ++n) {
+    for (int n = 1; n < 40; ++n) {
       const std::vector<float> part = run(k, 0.3f, std::vector<float>(x.begin(), x.begin() + n));
       ASSERT_EQ(std::memcmp(part.data(), whole.data(), sizeof(float) * n), 0) << kind << " " << n;
     }
