@@ -45,7 +45,6 @@ struct Network::State {
     float* outputs = nullptr;
     float* input_gradient = nullptr;
     int order = 1;
-    bool training = false;
     const ParameterView* backward_params = nullptr;  // null: the same as forward's
     FunctionRef<void(std::int64_t begin, std::int64_t n, const float* gradient)>* reduce = nullptr;
   };
