@@ -12,6 +12,7 @@ from numbers import Real
 from typing import Any, ClassVar
 
 from striate.errors import ArgumentError, warn_once
+from striate.registry import find
 
 __all__ = [
     "Constant",
@@ -287,14 +288,4 @@ def get(identifier: object) -> Initializer:
     Raises:
         ArgumentError: no such initializer.
     """
-    if isinstance(identifier, Initializer):
-        return identifier
-    if isinstance(identifier, type) and issubclass(identifier, Initializer):
-        return identifier()
-    if isinstance(identifier, str):
-        cls = _CLASSES.get(identifier) or _NAMES.get(identifier.lower())
-        if cls is not None:
-            return cls()
-    if isinstance(identifier, Mapping) and identifier.get("class") in _CLASSES:
-        return _CLASSES[identifier["class"]].from_config(identifier.get("config", {}))
-    raise ArgumentError(f"no initializer {identifier!r}; there are {', '.join(sorted(_NAMES))}")
+    return find(identifier, Initializer, _CLASSES, _NAMES, "initializer")

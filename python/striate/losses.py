@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.errors import ArgumentError, ShapeError, warn_once
+from striate.registry import find
 
 __all__ = [
     "BinaryCrossentropy",
@@ -285,17 +286,7 @@ def get(identifier: object) -> Loss:
     Raises:
         ArgumentError: no such loss.
     """
-    if isinstance(identifier, Loss):
-        return identifier
-    if isinstance(identifier, type) and issubclass(identifier, Loss):
-        return identifier()
-    if isinstance(identifier, str):
-        cls = _CLASSES.get(identifier) or _NAMES.get(identifier.lower())
-        if cls is not None:
-            return cls()
-    if isinstance(identifier, Mapping) and identifier.get("class") in _CLASSES:
-        return _CLASSES[identifier["class"]].from_config(identifier.get("config", {}))
-    raise ArgumentError(f"no loss {identifier!r}; there are {', '.join(sorted(_NAMES))}")
+    return find(identifier, Loss, _CLASSES, _NAMES, "loss")
 
 
 def warn_about_softmax(loss: Loss, last_activation: str) -> None:
