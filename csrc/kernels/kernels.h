@@ -89,12 +89,13 @@ struct KernelTable {
   void (*conv_channels)(const ConvPass& pass, const float* x, const float* w, int64_t w_step,
                         const float* bias, float floor, float* y);
   // Weight gradients for the forward pass's geometry: dw[(depth k) * dw_step + o] (+)= sum over
-  // output pixels (and lanes, and images) of x * dy, dy laid out as y in the pass.
+  // output pixels (and lanes, and images) of x * dy, dy laid out as y in the pass. Channels in
+  // lanes makes the weight rows of runs first_run..end_run.
   void (*conv_wgrad_samples)(const ConvPass& pass, const float* x, const float* dy, float* dw,
                              int64_t dw_step, bool accumulate);
-  void (*conv_wgrad_channels)(const ConvPass& pass, int32_t images, const float* x, int64_t x_image,
-                              const float* dy, int64_t dy_image, float* dw, int64_t dw_step,
-                              bool accumulate);
+  void (*conv_wgrad_channels)(const ConvPass& pass, int32_t first_run, int32_t end_run,
+                              int32_t images, const float* x, int64_t x_image, const float* dy,
+                              int64_t dy_image, float* dw, int64_t dw_step, bool accumulate);
   // Dense weight gradient with samples in lanes: dw[i*outputs + o] (+)= sum_n x[i][n] *
   // dy_rows[n][o]; x: [inputs][kLanes]; dy_rows: [kLanes][dy_step] (transposed first with
   // samples_to_rows).
@@ -102,6 +103,15 @@ struct KernelTable {
                               int64_t dy_step, float* dw, bool accumulate);
   // y[i] = sum_o w[i*outputs + o] * v[o]: a dense layer's input gradient for one sample.
   void (*dot_rows)(int32_t rows, int32_t outputs, const float* w, const float* v, float* y);
+  // Over all samples of a batch, weights in place: y[n][o] = start[n][o] + sum_k x[n][k] * w[k][o],
+  // summed in order of k; start may be null (zeros), y, or one row (start_step 0: the bias).
+  void (*product)(int32_t samples, int32_t depth, int32_t outputs, const float* x, int64_t x_step,
+                  const float* w, int64_t w_step, const float* start, int64_t start_step, float* y,
+                  int64_t y_step);
+  // dx[n][i] = sum_o dy[n][o] * w[i][o].
+  void (*product_transposed)(int32_t samples, int32_t inputs, int32_t outputs, const float* dy,
+                             int64_t dy_step, const float* w, int64_t w_step, float* dx,
+                             int64_t dx_step);
   // db[c] (+)= sum over pixels (and lanes) of dy; dy: [pixels][channels] positions.
   void (*bias_grad_samples)(int64_t pixels, int32_t channels, const float* dy, float* db,
                             bool accumulate);

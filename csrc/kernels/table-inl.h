@@ -8,6 +8,7 @@
 #include "kernels/conv_wgrad_samples-inl.h"
 #include "kernels/pack-inl.h"
 #include "kernels/elementwise-inl.h"
+#include "kernels/dense-inl.h"
 #include "kernels/moments-inl.h"
 #include "kernels/exp-inl.h"
 #include "kernels/activation-inl.h"
@@ -56,6 +57,8 @@ constexpr KernelTable make_table(const char* isa) {
           conv_wgrad_channels,
           dense_wgrad_samples,
           dot_rows,
+          product,
+          product_transposed,
           bias_grad_samples,
           bias_grad_channels,
           channel_affine_samples,
