@@ -50,6 +50,28 @@ struct StepCase {
   std::vector<std::vector<float>> params;
 };
 
+// The same for several inputs: x and dx by input.
+struct MergeResult {
+  std::vector<float> y;
+  std::vector<std::vector<float>> dx;
+  std::vector<std::vector<float>> dparams;
+};
+
+struct MergeCase {
+  OpPtr op;
+  std::vector<Shape> inputs;
+  int samples;
+  std::vector<std::vector<float>> x;
+  std::vector<float> dy;
+  std::vector<std::vector<float>> params;
+  std::vector<bool> wants_dx;  // by input; empty: all
+};
+
+struct RunOptions {
+  bool accumulate = false;  // gradients start from 1 and must be added to
+  int order = 1;
+};
+
 inline std::vector<const KernelTable*> available_tables() {
   std::vector<const KernelTable*> tables;
   for (int i = 0; i < kIsaCount; ++i)
@@ -77,16 +99,55 @@ inline std::vector<float> from_block(GuardedBuffer& block, std::int64_t features
   return rows;
 }
 
-// Forward and backward. `accumulate`: gradients start from 1 and must be added to.
-inline StepResult run_step(const StepCase& c, const KernelTable& table, Layout layout,
-                           bool accumulate = false) {
+// Runs a step again with y in x's memory, and dx in dy's, where it says that it may.
+inline void expect_same_in_place(const Step& step, ForwardArgs f, BackwardArgs b,
+                                 const GuardedBuffer& x, const GuardedBuffer& dy) {
+  if (step.forward_in_place) {
+    GuardedBuffer both = x;
+    const float* xs[] = {both.data()};
+    const float* apart = f.y;
+    f.x = xs;
+    f.y = both.data();
+    step.forward(f);
+    EXPECT_EQ(std::memcmp(both.data(), apart, sizeof(float) * static_cast<std::size_t>(x.size())),
+              0)
+        << "forward in place differs";
+  }
+  if (step.backward_in_place && b.dx[0]) {
+    GuardedBuffer both = dy;
+    float* dxs[] = {both.data()};
+    float* frozen[16] = {};
+    const float* apart = b.dx[0];
+    b.dy = both.data();
+    b.dx = dxs;
+    b.dparams = frozen;
+    step.backward(b);
+    EXPECT_EQ(std::memcmp(both.data(), apart, sizeof(float) * static_cast<std::size_t>(dy.size())),
+              0)
+        << "backward in place differs";
+  }
+}
+
+// Forward and backward, and both in place where the step says that it may run so.
+inline MergeResult run_step(const MergeCase& c, const KernelTable& table, Layout layout,
+                            const RunOptions& options = {}) {
   const int block = layout == Layout::kSamples ? kLanes : c.samples;
-  const auto step = c.op->bind({{c.input}, layout, block, &table});
-  const Shape out = c.op->output_shape({c.input});
-  GuardedBuffer x(block_floats(c.input, layout, block)), dx(x.size());
+  const auto step = c.op->bind({c.inputs, layout, block, &table});
+  const Shape out = c.op->output_shape(c.inputs);
+  std::vector<GuardedBuffer> x, dx;
+  std::vector<const float*> xs;
+  std::vector<float*> dxs;
+  for (std::size_t i = 0; i < c.inputs.size(); ++i) {
+    x.emplace_back(block_floats(c.inputs[i], layout, block));
+    dx.emplace_back(x.back().size());
+    to_block(c.x[i], c.inputs[i].size(), layout, &x.back());
+  }
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    xs.push_back(x[i].data());
+    dxs.push_back(c.wants_dx.empty() || c.wants_dx[i] ? dx[i].data() : nullptr);
+  }
   GuardedBuffer y(block_floats(out, layout, block)), dy(y.size());
   GuardedBuffer packed(step->packed_size), saved(step->saved_size), scratch(step->scratch_size);
-  to_block(c.x, c.input.size(), layout, &x);
   to_block(c.dy, out.size(), layout, &dy);
   std::vector<GuardedBuffer> dparams;
   std::vector<const float*> params;
@@ -94,16 +155,14 @@ inline StepResult run_step(const StepCase& c, const KernelTable& table, Layout l
   for (const auto& p : c.params) {
     params.push_back(p.data());
     dparams.emplace_back(static_cast<std::int64_t>(p.size()));
-    if (accumulate) dparams.back().fill(1.0f);
+    if (options.accumulate) dparams.back().fill(1.0f);
   }
   for (GuardedBuffer& d : dparams) gradients.push_back(d.data());
   step->pack(params.data(), packed.data(), true);
-  const float* xs[] = {x.data()};
-  float* dxs[] = {dx.data()};
   ForwardArgs f;
   f.samples = c.samples;
   f.training = f.keep = true;
-  f.x = xs;
+  f.x = xs.data();
   f.params = params.data();
   f.packed = packed.data();
   f.saved = saved.data();
@@ -114,20 +173,36 @@ inline StepResult run_step(const StepCase& c, const KernelTable& table, Layout l
   static_cast<StepArgs&>(b) = f;
   b.y = y.data();
   b.dy = dy.data();
-  b.dx = dxs;
+  b.dx = dxs.data();
   b.dparams = gradients.data();
-  b.accumulate = accumulate;
+  b.accumulate = options.accumulate;
+  b.order = options.order;
   step->backward(b);
-  EXPECT_TRUE(x.guards_intact() && dx.guards_intact() && y.guards_intact() && dy.guards_intact() &&
-              packed.guards_intact() && saved.guards_intact() && scratch.guards_intact());
-  StepResult r{from_block(y, out.size(), c.samples, layout),
-               from_block(dx, c.input.size(), c.samples, layout),
-               {}};
+  if (c.inputs.size() == 1) expect_same_in_place(*step, f, b, x[0], dy);
+  EXPECT_TRUE(y.guards_intact() && dy.guards_intact() && packed.guards_intact() &&
+              saved.guards_intact() && scratch.guards_intact());
+  MergeResult r{from_block(y, out.size(), c.samples, layout), {}, {}};
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    EXPECT_TRUE(x[i].guards_intact() && dx[i].guards_intact());
+    r.dx.push_back(from_block(dx[i], c.inputs[i].size(), c.samples, layout));
+  }
   for (GuardedBuffer& d : dparams) {
     EXPECT_TRUE(d.guards_intact());
     r.dparams.emplace_back(d.data(), d.data() + d.size());
   }
   return r;
+}
+
+inline StepResult run_step(const StepCase& c, const KernelTable& table, Layout layout,
+                           const RunOptions& options = {}) {
+  MergeResult r = run_step(MergeCase{c.op, {c.input}, c.samples, {c.x}, c.dy, c.params, {}}, table,
+                           layout, options);
+  return {std::move(r.y), std::move(r.dx[0]), std::move(r.dparams)};
+}
+
+inline StepResult run_step(const StepCase& c, const KernelTable& table, Layout layout,
+                           bool accumulate) {
+  return run_step(c, table, layout, RunOptions{accumulate, 1});
 }
 
 // A small fast generator for shapes and integer data (SplitMix64, Steele et al. 2014): what the
