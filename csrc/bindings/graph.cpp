@@ -28,8 +28,10 @@ std::vector<std::vector<bool>> connections(const py::object& table) {
   return rows;
 }
 
-Pool2DOptions pool_options(const Pair& window, const Pair& strides, const py::object& pad) {
+Pool2DOptions pool_options(const Pair& window, const Pair& strides, const py::object& pad,
+                           bool ceil_mode) {
   Pool2DOptions o;
+  o.ceil_mode = ceil_mode;
   o.window = extent(window);
   o.strides = extent(strides);
   o.padding = padding(pad);
@@ -112,20 +114,22 @@ void bind_layers(py::class_<Graph>& cls) {
   cls.def(
       "max_pool2d",
       [](Graph& g, ValueId x, const std::string& name, const Pair& window, const Pair& strides,
-         const py::object& pad) {
-        return add(g, x, name, [&] { return max_pool2d(pool_options(window, strides, pad)); });
+         const py::object& pad, bool ceil_mode) {
+        return add(g, x, name,
+                   [&] { return max_pool2d(pool_options(window, strides, pad, ceil_mode)); });
       },
-      "x"_a, py::kw_only(), "name"_a, "window"_a, "strides"_a, "padding"_a = "valid");
+      "x"_a, py::kw_only(), "name"_a, "window"_a, "strides"_a, "padding"_a = "valid",
+      "ceil_mode"_a = false);
   cls.def(
       "avg_pool2d",
       [](Graph& g, ValueId x, const std::string& name, const Pair& window, const Pair& strides,
-         const py::object& pad, bool count_include_pad) {
-        Pool2DOptions o = pool_options(window, strides, pad);
+         const py::object& pad, bool count_include_pad, bool ceil_mode) {
+        Pool2DOptions o = pool_options(window, strides, pad, ceil_mode);
         o.count_include_pad = count_include_pad;
         return add(g, x, name, [&] { return avg_pool2d(o); });
       },
       "x"_a, py::kw_only(), "name"_a, "window"_a, "strides"_a, "padding"_a = "valid",
-      "count_include_pad"_a = false);
+      "count_include_pad"_a = false, "ceil_mode"_a = false);
   cls.def(
       "global_max_pool2d",
       [](Graph& g, ValueId x, const std::string& name, bool keepdims) {
@@ -172,6 +176,7 @@ void bind_graph(py::module_& m) {
           [](const Graph& g, ValueId v) { return py::tuple(py::cast(g.shape(v).extents())); });
   cls.def("cost", &cost);
   bind_layers(cls);
+  bind_spatial(cls);
 }
 
 }  // namespace striate::bindings
