@@ -56,7 +56,7 @@ Padding random_sides(CaseRandom& r, std::int64_t most) {
   return p;
 }
 
-TEST(OpsSpatial, ZeroPaddingAndCropping) {
+TEST(OpsExactSpatial, ZeroPaddingAndCropping) {
   for (std::uint64_t seed = 0; seed < 40 && !HasFailure(); ++seed) {
     CaseRandom r(seed);
     const Padding p = random_sides(r, 3);
@@ -69,7 +69,7 @@ TEST(OpsSpatial, ZeroPaddingAndCropping) {
   }
 }
 
-TEST(OpsSpatial, Permute) {
+TEST(OpsExactSpatial, Permute) {
   const std::vector<std::vector<int>> orders = {{0, 1, 2}, {1, 0, 2}, {2, 0, 1},
                                                 {2, 1, 0}, {0, 2, 1}, {1, 2, 0}};
   for (std::uint64_t seed = 0; seed < 36 && !HasFailure(); ++seed) {
@@ -83,7 +83,7 @@ TEST(OpsSpatial, Permute) {
                r);
 }
 
-TEST(OpsSpatial, UpSampling) {
+TEST(OpsExactSpatial, UpSampling) {
   for (std::uint64_t seed = 0; seed < 40 && !HasFailure(); ++seed) {
     CaseRandom r(200 + seed);
     const bool bilinear = seed % 2;
@@ -96,7 +96,7 @@ TEST(OpsSpatial, UpSampling) {
   }
 }
 
-TEST(OpsSpatial, AdaptiveAveragePool) {
+TEST(OpsExactSpatial, AdaptiveAveragePool) {
   for (std::uint64_t seed = 0; seed < 50 && !HasFailure(); ++seed) {
     CaseRandom r(300 + seed);
     const Extent out{r.between(1, 7), r.between(1, 7)};
@@ -106,7 +106,7 @@ TEST(OpsSpatial, AdaptiveAveragePool) {
   }
 }
 
-TEST(OpsSpatial, AdaptiveAveragePoolOfADivisorIsAPool) {
+TEST(OpsExactSpatial, AdaptiveAveragePoolOfADivisorIsAPool) {
   CaseRandom r(5);
   const Shape s{12, 6, 19};
   Pool2DOptions o;
@@ -123,7 +123,7 @@ TEST(OpsSpatial, AdaptiveAveragePoolOfADivisorIsAPool) {
     }
 }
 
-TEST(OpsSpatial, Reshape) {
+TEST(OpsExactSpatial, Reshape) {
   CaseRandom r(6);
   const Shape s{3, 4, 5};
   const LinearMap same = [](const reference::Entry& entry) {
@@ -136,7 +136,7 @@ TEST(OpsSpatial, Reshape) {
   check_linear(flatten(), s, same, r);
 }
 
-TEST(OpsSpatial, Rescaling) {
+TEST(OpsExactSpatial, Rescaling) {
   for (std::uint64_t seed = 0; seed < 30 && !HasFailure(); ++seed) {
     CaseRandom r(400 + seed);
     const Shape s = seed % 5 == 0 ? Shape{r.between(1, 40)} : random_image(r);
@@ -178,7 +178,7 @@ std::int64_t ceil_outputs(std::int64_t in, std::int64_t window, std::int64_t str
   return count;
 }
 
-TEST(OpsSpatial, CeilModePools) {
+TEST(OpsExactSpatial, CeilModePools) {
   int ragged = 0;
   for (std::uint64_t seed = 0; seed < 300 && !HasFailure(); ++seed) {
     CaseRandom r(500 + seed);
@@ -235,7 +235,7 @@ TEST(OpsSpatial, CeilModePools) {
   EXPECT_GT(ragged, 40);
 }
 
-TEST(OpsSpatial, CeilModeShapes) {
+TEST(OpsExactSpatial, CeilModeShapes) {
   const auto shape = [](std::int64_t in, std::int64_t window, std::int64_t stride, Padding pad) {
     Pool2DOptions o;
     o.window = {window, window};
@@ -299,7 +299,7 @@ void check_merge(const std::string& kind, const std::vector<Shape>& inputs, Case
 
 constexpr const char* kMerges[] = {"add", "subtract", "multiply", "average", "maximum", "minimum"};
 
-TEST(OpsSpatial, MergesOfEqualShapes) {
+TEST(OpsExactSpatial, MergesOfEqualShapes) {
   for (std::uint64_t seed = 0; seed < 60 && !HasFailure(); ++seed) {
     CaseRandom r(600 + seed);
     const std::string kind = kMerges[seed % 6];
@@ -311,7 +311,7 @@ TEST(OpsSpatial, MergesOfEqualShapes) {
   for (const char* kind : kMerges) check_merge(kind, {{13, 13, 19}, {13, 13, 19}}, r);  // chunks
 }
 
-TEST(OpsSpatial, MergesThatBroadcast) {
+TEST(OpsExactSpatial, MergesThatBroadcast) {
   const std::vector<std::vector<Shape>> cases = {
       {{5, 4, 19}, {1, 1, 19}},                      // squeeze and excite
       {{1, 1, 19}, {5, 4, 19}},                      // the other way round
@@ -339,7 +339,7 @@ TEST(OpsSpatial, MergesThatBroadcast) {
     }
 }
 
-TEST(OpsSpatial, MergesGiveOnlyTheGradientsAskedFor) {
+TEST(OpsExactSpatial, MergesGiveOnlyTheGradientsAskedFor) {
   CaseRandom r(8);
   for (const char* kind : kMerges) {
     check_merge(kind, {{5, 4, 3}, {1, 1, 3}}, r, {true, false});
@@ -348,7 +348,7 @@ TEST(OpsSpatial, MergesGiveOnlyTheGradientsAskedFor) {
   }
 }
 
-TEST(OpsSpatial, SixtyFourInputs) {
+TEST(OpsExactSpatial, SixtyFourInputs) {
   CaseRandom r(9);
   for (const char* kind : {"add", "maximum", "minimum"})
     check_merge(kind, std::vector<Shape>(64, Shape{3, 2, 5}), r);
@@ -356,7 +356,7 @@ TEST(OpsSpatial, SixtyFourInputs) {
   EXPECT_EQ(concatenate()->output_shape(many), (Shape{2, 3, 128}));
 }
 
-TEST(OpsSpatial, TheFirstOfEqualMaximaTakesTheGradient) {
+TEST(OpsExactSpatial, TheFirstOfEqualMaximaTakesTheGradient) {
   MergeCase c{maximum(), {{3}, {3}, {3}}, 1, {}, {10, 20, 30}, {}, {}};
   c.x = {{5, 1, 2}, {5, 4, 2}, {0, 4, 2}};
   const MergeResult got = run_step(c, *available_tables().back(), Layout::kChannels);
@@ -364,7 +364,7 @@ TEST(OpsSpatial, TheFirstOfEqualMaximaTakesTheGradient) {
   EXPECT_EQ(got.dx, (std::vector<Rows>{{10, 0, 30}, {0, 20, 0}, {0, 0, 0}}));
 }
 
-TEST(OpsSpatial, Concatenate) {
+TEST(OpsExactSpatial, Concatenate) {
   for (std::uint64_t seed = 0; seed < 40 && !HasFailure(); ++seed) {
     CaseRandom r(800 + seed);
     const int axis = static_cast<int>(seed % 3);
@@ -411,7 +411,7 @@ TEST(OpsSpatial, Concatenate) {
 
 // ---- spatial dropout
 
-TEST(OpsSpatial, SpatialDropoutDropsWholeMapsAlikeInBothLayouts) {
+TEST(OpsExactSpatial, SpatialDropoutDropsWholeMapsAlikeInBothLayouts) {
   CaseRandom r(10);
   const Shape s{4, 3, 37};
   StepCase c{spatial_dropout2d(0.5f),   s, 11, Rows(static_cast<std::size_t>(11 * s.size()), 1.0f),
@@ -452,7 +452,7 @@ std::string message(F f) {
   return "nothing was thrown";
 }
 
-TEST(OpsSpatial, ShapesThatDoNotFit) {
+TEST(OpsExactSpatial, ShapesThatDoNotFit) {
   const auto refused = [](const OpPtr& op, const std::vector<Shape>& in) {
     return message<ShapeError>([&] { op->output_shape(in); });
   };
@@ -490,7 +490,7 @@ TEST(OpsSpatial, ShapesThatDoNotFit) {
               "Flatten?");
 }
 
-TEST(OpsSpatial, OptionsOutOfTheirDomain) {
+TEST(OpsExactSpatial, OptionsOutOfTheirDomain) {
   const auto refused = [](auto make) { return message<ValueError>(make); };
   EXPECT_EQ(refused([] { zero_padding2d(Padding::same()); }),
             "zero padding takes ((top, bottom), (left, right))");

@@ -7,12 +7,30 @@ from typing import Any
 
 from striate.errors import FormatError
 from striate.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
+from striate.layers.adaptive_pooling2d import AdaptiveAveragePooling2D
+from striate.layers.concatenate import Concatenate, concatenate
 from striate.layers.conv2d import Conv2D
 from striate.layers.dense import Dense
-from striate.layers.dropout import Dropout
+from striate.layers.dropout import Dropout, SpatialDropout2D
 from striate.layers.flatten import Flatten
 from striate.layers.input import Input, InputLayer
 from striate.layers.layer import Layer
+from striate.layers.merge import (
+    Add,
+    Average,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from striate.layers.padding2d import Cropping2D, ZeroPadding2D
+from striate.layers.permute import Permute
 from striate.layers.pooling2d import (
     AveragePooling2D,
     AvgPool2D,
@@ -24,15 +42,23 @@ from striate.layers.pooling2d import (
     MaxPooling2D,
 )
 from striate.layers.rbf import RBFOutput
+from striate.layers.rescaling import Rescaling
+from striate.layers.reshape import Reshape
 from striate.layers.subsampling2d import Subsampling2D
+from striate.layers.upsampling2d import UpSampling2D
 from striate.layers.weight import Weight
 
 __all__ = [
     "ELU",
     "Activation",
+    "AdaptiveAveragePooling2D",
+    "Add",
+    "Average",
     "AveragePooling2D",
     "AvgPool2D",
+    "Concatenate",
     "Conv2D",
+    "Cropping2D",
     "Dense",
     "Dropout",
     "Flatten",
@@ -46,11 +72,28 @@ __all__ = [
     "LeakyReLU",
     "MaxPool2D",
     "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Permute",
     "RBFOutput",
     "ReLU",
+    "Rescaling",
+    "Reshape",
     "Softmax",
+    "SpatialDropout2D",
     "Subsampling2D",
+    "Subtract",
+    "UpSampling2D",
     "Weight",
+    "ZeroPadding2D",
+    "add",
+    "average",
+    "concatenate",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
 ]
 
 # The only classes that a model file can name: a file decides no code.
@@ -60,6 +103,8 @@ _REGISTRY: dict[str, type[Layer]] = {
         Activation, AveragePooling2D, Conv2D, Dense, Dropout, ELU, Flatten, GlobalAveragePooling2D,
         GlobalMaxPooling2D, InputLayer, LeakyReLU, MaxPooling2D, RBFOutput, ReLU, Softmax,
         Subsampling2D,
+        AdaptiveAveragePooling2D, Add, Average, Concatenate, Cropping2D, Maximum, Minimum, Multiply,
+        Permute, Rescaling, Reshape, SpatialDropout2D, Subtract, UpSampling2D, ZeroPadding2D,
     )
 }  # fmt: skip
 
