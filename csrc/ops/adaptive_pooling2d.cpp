@@ -40,7 +40,7 @@ class AdaptiveAvgPoolStep final : public Step {
   void forward(const ForwardArgs& a) const override {
     const float* x = a.x[0];
     float* y = a.y;
-    for (int n = 0; n < images(a); ++n, x += image_)
+    for (std::int64_t n = 0; n < images(a); ++n, x += image_)
       for (const Part& r : rows_)
         for (const Part& c : columns_) {
           k_.avg_pool(window(r, c), x, y);
@@ -53,7 +53,7 @@ class AdaptiveAvgPoolStep final : public Step {
     if (!dx) return;
     const float* dy = a.dy;
     std::fill(dx, dx + images(a) * image_, 0.0f);
-    for (int n = 0; n < images(a); ++n, dx += image_)
+    for (std::int64_t n = 0; n < images(a); ++n, dx += image_)
       for (const Part& r : rows_)
         for (const Part& c : columns_) {
           k_.scale(pixel_, share(r, c, a.order), dy, a.scratch);
@@ -85,7 +85,7 @@ class AdaptiveAvgPoolStep final : public Step {
         k_.add(pixel_, to, each, to);
       }
   }
-  int images(const StepArgs& a) const { return lanes_ ? 1 : a.samples; }
+  std::int64_t images(const StepArgs& a) const { return lanes_ ? 1 : a.samples; }
 
   bool lanes_;
   std::int64_t pixel_, image_;  // floats

@@ -28,21 +28,21 @@ class Broadcast {
   bool all_whole() const { return all_whole_; }
   // 1 where the input is contiguous along a run, 0 where it is one number.
   std::int64_t run_step(std::size_t input) const { return run_step_[input]; }
-  std::int64_t output_floats(int samples) const {
+  std::int64_t output_floats(std::int64_t samples) const {
     return samples_in(samples) * output_size_ * lanes_;
   }
-  std::int64_t input_floats(std::size_t input, int samples) const {
+  std::int64_t input_floats(std::size_t input, std::int64_t samples) const {
     return samples_in(samples) * sizes_[input] * lanes_;
   }
 
   // Calls body(x, y, length) run after run: x[i] and y are offsets of the run's first number in
   // input i and in the output. With no broadcast input the block is one run.
   template <typename Body>
-  void each_run(int samples, Body body) const {
+  void each_run(std::int64_t samples, Body body) const {
     std::int64_t x[kMaxMergeInputs] = {};
     if (all_whole_) return body(x, std::int64_t{0}, output_floats(samples));
     std::int64_t y = 0;
-    for (int n = 0; n < samples_in(samples); ++n) {
+    for (std::int64_t n = 0; n < samples_in(samples); ++n) {
       for (std::size_t i = 0; i < sizes_.size(); ++i) x[i] = n * sizes_[i] * lanes_;
       walk(0, x, &y, body);
     }
@@ -54,7 +54,7 @@ class Broadcast {
     std::vector<std::int64_t> step;  // by input, floats; 0 where it is broadcast
   };
   // One sample of the samples-in-lanes layout is the block.
-  int samples_in(int samples) const { return lanes_ == 1 ? samples : 1; }
+  std::int64_t samples_in(std::int64_t samples) const { return lanes_ == 1 ? samples : 1; }
 
   template <typename Body>
   void walk(std::size_t axis, const std::int64_t* from, std::int64_t* y, Body& body) const {

@@ -22,7 +22,7 @@ class Masks {
 
   void draw(const StepArgs& a) const {
     const std::int64_t feature_step = lanes_ ? kLanes : 1, sample_step = lanes_ ? 1 : width_;
-    for (int n = 0; n < a.samples; ++n) {
+    for (std::int64_t n = 0; n < a.samples; ++n) {
       const RandomStream stream(a.random.seed, RandomPurpose::kDropout, a.random.node,
                                 a.random.first_sample + static_cast<std::uint32_t>(n));
       float* mask = a.saved + n * sample_step;
@@ -35,7 +35,7 @@ class Masks {
     }
     if (lanes_)
       for (std::int64_t f = 0; f < width_; ++f)
-        for (int n = a.samples; n < kLanes; ++n) a.saved[f * kLanes + n] = 0.0f;
+        for (std::int64_t n = a.samples; n < kLanes; ++n) a.saved[f * kLanes + n] = 0.0f;
   }
 
  private:
@@ -115,9 +115,9 @@ class SpatialDropoutStep final : public Step {
   void apply(const StepArgs& a, const float* from, float* to) const {
     if (!lanes_) {
       const std::int64_t image = pixels_ * channels_;
-      for (int n = 0; n < a.samples; ++n)
-        k_.channel_affine_channels(pixels_, channels_, a.saved + std::int64_t{n} * channels_,
-                                   nullptr, from + n * image, to + n * image);
+      for (std::int64_t n = 0; n < a.samples; ++n)
+        k_.channel_affine_channels(pixels_, channels_, a.saved + n * channels_, nullptr,
+                                   from + n * image, to + n * image);
       return;
     }
     const std::int64_t row = std::int64_t{channels_} * kLanes;

@@ -25,22 +25,27 @@ class MergeStep final : public Step {
   MergeStep(MergeKind kind, const StepOptions& o)
       : kind_(kind), inputs_(o.inputs.size()), broadcast_(o.inputs, o.layout), k_(*o.kernels) {
     backward_reads_x = kind == MergeKind::kMultiply;
+    backward_is_identity = kind == MergeKind::kAdd;
+    forward_in_place = true;
     if (keeps_index()) saved_size = broadcast_.output_floats(o.block_samples);
     for (std::size_t i = 0; i < inputs_; ++i) one_number_ += broadcast_.run_step(i) == 0;
-    // Rows of single numbers repeated, then a row of a gradient and a row of ones.
-    if (!broadcast_.all_whole()) scratch_size = kChunk * (one_number_ + 2);
+    // A row merged so far, in backward of a gradient; a row of ones; rows of numbers repeated.
+    scratch_size = kChunk * (2 + one_number_);
   }
 
   void forward(const ForwardArgs& a) const override {
     const auto body = [&](const float* const* x, const std::int64_t*, std::int64_t y,
                           std::int64_t n) {
-      merge(n, x, a.y + y, a.keep && keeps_index() ? a.saved + y : nullptr);
+      if (keeps_index())
+        choose(n, x, a.y + y, a.keep ? a.saved + y : nullptr, a.scratch);
+      else
+        merge(n, x, a.y + y, a.scratch);
     };
     each_chunk(a, true, body);
   }
 
   void backward(const BackwardArgs& a) const override {
-    float* const gradient = a.scratch + kChunk * one_number_;  // of a chunk, before it is summed
+    float* const gradient = a.scratch;  // of a chunk, before it is summed
     float* const ones = gradient + kChunk;
     if (!broadcast_.all_whole()) std::fill(ones, ones + kChunk, 1.0f);
     for (std::size_t i = 0; i < inputs_; ++i)
@@ -80,7 +85,7 @@ class MergeStep final : public Step {
         a.samples, [&](const std::int64_t* run, std::int64_t y, std::int64_t length) {
           const float* x[kMaxMergeInputs] = {};
           std::int64_t at[kMaxMergeInputs];
-          float* repeated = a.scratch;
+          float* repeated = a.scratch + 2 * kChunk;
           for (std::size_t i = 0; i < inputs_; ++i) {
             if (broadcast_.run_step(i) || !reads_x) continue;
             std::fill(repeated, repeated + std::min(kChunk, length), a.x[i][run[i]]);
@@ -97,20 +102,26 @@ class MergeStep final : public Step {
         });
   }
 
-  void merge(std::int64_t n, const float* const* x, float* y, float* index) const {
-    if (keeps_index()) {
-      copy(n, x[0], y);
-      if (index) std::fill(index, index + n, 0.0f);
-      for (std::size_t i = 1; i < inputs_; ++i)
-        k_.keep_extreme(kind_ == MergeKind::kMinimum, n, x[i], static_cast<float>(i), y, index);
-      return;
-    }
+  // y, which may be any of the x, is written last: until then `row` has what is merged.
+  void merge(std::int64_t n, const float* const* x, float* y, float* row) const {
     const auto combine = kind_ == MergeKind::kSubtract   ? k_.subtract
                          : kind_ == MergeKind::kMultiply ? k_.multiply
                                                          : k_.add;
-    combine(n, x[0], x[1], y);
-    for (std::size_t i = 2; i < inputs_; ++i) combine(n, y, x[i], y);
+    const float* so_far = x[0];
+    for (std::size_t i = 1; i < inputs_; ++i) {
+      float* const to = i + 1 == inputs_ ? y : row;
+      combine(n, so_far, x[i], to);
+      so_far = to;
+    }
     if (kind_ == MergeKind::kAverage) k_.scale(n, share(), y, y);
+  }
+
+  void choose(std::int64_t n, const float* const* x, float* y, float* index, float* row) const {
+    copy(n, x[0], row);
+    if (index) std::fill(index, index + n, 0.0f);
+    for (std::size_t i = 1; i < inputs_; ++i)
+      k_.keep_extreme(kind_ == MergeKind::kMinimum, n, x[i], static_cast<float>(i), row, index);
+    copy(n, row, y);
   }
 
   // d(loss)/d(input i) of n numbers; second order squares the factor of dy.
@@ -135,7 +146,8 @@ class MergeStep final : public Step {
         if (i == 1 && a.order == 1) return k_.scale(n, -1.0f, dy, dx);
         return copy(n, dy, dx);
       case MergeKind::kAdd:
-        return copy(n, dy, dx);
+        if (dx != dy) copy(n, dy, dx);
+        return;
     }
   }
 

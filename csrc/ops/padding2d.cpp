@@ -27,10 +27,10 @@ class FrameStep final : public Step {
 
  private:
   void move(const StepArgs& a, bool pad, const float* from, float* to) const {
-    const int images = lanes_ ? 1 : a.samples;
+    const std::int64_t images = lanes_ ? 1 : a.samples;
     const std::int64_t row = columns_ * pixel_;
     const std::int64_t large_row = row + (frame_.left + frame_.right) * pixel_;
-    for (int n = 0; n < images; ++n) {
+    for (std::int64_t n = 0; n < images; ++n) {
       if (pad) {
         to = std::fill_n(to, frame_.top * large_row, 0.0f);
         for (std::int64_t r = 0; r < rows_; ++r, from += row) {

@@ -46,7 +46,7 @@ class PermuteStep final : public Step {
   template <typename Body>
   void each_piece(const StepArgs& a, Body body) const {
     std::int64_t y = 0;
-    for (int n = 0; n < (lanes_ ? 1 : a.samples); ++n) walk(0, n * sample_, &y, body);
+    for (std::int64_t n = 0; n < (lanes_ ? 1 : a.samples); ++n) walk(0, n * sample_, &y, body);
   }
   template <typename Body>
   void walk(std::size_t axis, std::int64_t x, std::int64_t* y, Body& body) const {

@@ -36,7 +36,7 @@ class NearestStep final : public Step {
  private:
   PoolPass block_pass(const StepArgs& a) const {
     PoolPass p = pass_;
-    p.images = lanes_ ? 1 : a.samples;
+    p.images = lanes_ ? 1 : static_cast<std::int32_t>(a.samples);
     return p;
   }
   PoolPass pass_;
@@ -82,7 +82,7 @@ class BilinearStep final : public Step {
   void forward(const ForwardArgs& a) const override {
     const float* x = a.x[0];
     float* y = a.y;
-    for (int n = 0; n < images(a); ++n, x += height_ * row_)
+    for (std::int64_t n = 0; n < images(a); ++n, x += height_ * row_)
       for (const Tap& r : rows_) {
         k_.blend(row_, r.a, x + r.first * row_, r.b, x + r.second * row_, a.scratch);
         for (const Tap& c : columns_) {
@@ -98,7 +98,7 @@ class BilinearStep final : public Step {
     if (!dx) return;
     const float* dy = a.dy;
     std::fill(dx, dx + images(a) * height_ * row_, 0.0f);
-    for (int n = 0; n < images(a); ++n, dx += height_ * row_)
+    for (std::int64_t n = 0; n < images(a); ++n, dx += height_ * row_)
       for (const Tap& r : rows_) {
         std::fill(a.scratch, a.scratch + row_, 0.0f);
         for (const Tap& c : columns_) {
@@ -119,7 +119,7 @@ class BilinearStep final : public Step {
     float* const second = dx + t.second * n;
     k_.blend(n, b, dy, 1.0f, second, second);
   }
-  int images(const StepArgs& a) const { return lanes_ ? 1 : a.samples; }
+  std::int64_t images(const StepArgs& a) const { return lanes_ ? 1 : a.samples; }
 
   bool lanes_;
   std::int64_t pixel_, height_, row_;  // floats of a pixel, rows, floats of a row

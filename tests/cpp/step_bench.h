@@ -99,32 +99,50 @@ inline std::vector<float> from_block(GuardedBuffer& block, std::int64_t features
   return rows;
 }
 
-// Runs a step again with y in x's memory, and dx in dy's, where it says that it may.
+// Runs a step again with y in the memory of each x of its size, and with dx in dy's, where it says
+// that it may.
 inline void expect_same_in_place(const Step& step, ForwardArgs f, BackwardArgs b,
-                                 const GuardedBuffer& x, const GuardedBuffer& dy) {
-  if (step.forward_in_place) {
-    GuardedBuffer both = x;
-    const float* xs[] = {both.data()};
-    const float* apart = f.y;
-    f.x = xs;
+                                 const std::vector<GuardedBuffer>& x, const GuardedBuffer& dy) {
+  const auto bytes = sizeof(float) * static_cast<std::size_t>(dy.size());
+  const float* const y = f.y;
+  const float* const* const apart = f.x;
+  for (std::size_t k = 0; step.forward_in_place && k < x.size(); ++k) {
+    if (x[k].size() != dy.size()) continue;
+    GuardedBuffer both = x[k];
+    std::vector<const float*> xs(apart, apart + x.size());
+    xs[k] = both.data();
+    f.x = xs.data();
     f.y = both.data();
     step.forward(f);
-    EXPECT_EQ(std::memcmp(both.data(), apart, sizeof(float) * static_cast<std::size_t>(x.size())),
-              0)
-        << "forward in place differs";
+    EXPECT_EQ(std::memcmp(both.data(), y, bytes), 0) << "forward in place of input " << k;
+    EXPECT_TRUE(both.guards_intact());
   }
-  if (step.backward_in_place && b.dx[0]) {
+  f.x = apart;
+  // Of several inputs' gradients one may be in place, or all of them where they are dy.
+  float* const* const gradients = b.dx;
+  float* frozen[16] = {};
+  b.dparams = frozen;
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    if (!(step.backward_is_identity || step.backward_in_place) || !gradients[k]) continue;
+    if (x[k].size() != dy.size()) continue;
     GuardedBuffer both = dy;
-    float* dxs[] = {both.data()};
-    float* frozen[16] = {};
-    const float* apart = b.dx[0];
+    std::vector<float*> dxs(gradients, gradients + x.size());
+    std::vector<GuardedBuffer> others(x.begin(), x.end());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const bool shares = i == k || (step.backward_is_identity && x[i].size() == dy.size());
+      if (dxs[i]) dxs[i] = shares ? both.data() : others[i].data();
+    }
     b.dy = both.data();
-    b.dx = dxs;
-    b.dparams = frozen;
+    b.dx = dxs.data();
     step.backward(b);
-    EXPECT_EQ(std::memcmp(both.data(), apart, sizeof(float) * static_cast<std::size_t>(dy.size())),
-              0)
-        << "backward in place differs";
+    for (std::size_t i = 0; i < x.size(); ++i)
+      if (dxs[i]) {
+        EXPECT_EQ(std::memcmp(dxs[i], gradients[i],
+                              sizeof(float) * static_cast<std::size_t>(x[i].size())),
+                  0)
+            << "gradient " << i << " with that of input " << k << " in place";
+      }
+    EXPECT_TRUE(both.guards_intact());
   }
 }
 
@@ -132,7 +150,12 @@ inline void expect_same_in_place(const Step& step, ForwardArgs f, BackwardArgs b
 inline MergeResult run_step(const MergeCase& c, const KernelTable& table, Layout layout,
                             const RunOptions& options = {}) {
   const int block = layout == Layout::kSamples ? kLanes : c.samples;
-  const auto step = c.op->bind({c.inputs, layout, block, &table});
+  StepOptions bind;
+  bind.inputs = c.inputs;
+  bind.layout = layout;
+  bind.block_samples = block;
+  bind.kernels = &table;
+  const auto step = c.op->bind(bind);
   const Shape out = c.op->output_shape(c.inputs);
   std::vector<GuardedBuffer> x, dx;
   std::vector<const float*> xs;
@@ -147,7 +170,8 @@ inline MergeResult run_step(const MergeCase& c, const KernelTable& table, Layout
     dxs.push_back(c.wants_dx.empty() || c.wants_dx[i] ? dx[i].data() : nullptr);
   }
   GuardedBuffer y(block_floats(out, layout, block)), dy(y.size());
-  GuardedBuffer packed(step->packed_size), saved(step->saved_size), scratch(step->scratch_size);
+  GuardedBuffer packed(step->packed_size), packed_backward(step->packed_backward_size),
+      saved(step->saved_size), scratch(step->scratch_size);
   to_block(c.dy, out.size(), layout, &dy);
   std::vector<GuardedBuffer> dparams;
   std::vector<const float*> params;
@@ -158,7 +182,10 @@ inline MergeResult run_step(const MergeCase& c, const KernelTable& table, Layout
     if (options.accumulate) dparams.back().fill(1.0f);
   }
   for (GuardedBuffer& d : dparams) gradients.push_back(d.data());
-  step->pack(params.data(), packed.data(), true);
+  for (int task = 0; task < step->pack_tasks; ++task) {
+    step->pack({params.data(), false, task, packed.data()});
+    step->pack({params.data(), true, task, packed_backward.data()});
+  }
   ForwardArgs f;
   f.samples = c.samples;
   f.training = f.keep = true;
@@ -171,6 +198,7 @@ inline MergeResult run_step(const MergeCase& c, const KernelTable& table, Layout
   step->forward(f);
   BackwardArgs b;
   static_cast<StepArgs&>(b) = f;
+  b.packed = packed_backward.data();
   b.y = y.data();
   b.dy = dy.data();
   b.dx = dxs.data();
@@ -178,9 +206,9 @@ inline MergeResult run_step(const MergeCase& c, const KernelTable& table, Layout
   b.accumulate = options.accumulate;
   b.order = options.order;
   step->backward(b);
-  if (c.inputs.size() == 1) expect_same_in_place(*step, f, b, x[0], dy);
+  expect_same_in_place(*step, f, b, x, dy);
   EXPECT_TRUE(y.guards_intact() && dy.guards_intact() && packed.guards_intact() &&
-              saved.guards_intact() && scratch.guards_intact());
+              packed_backward.guards_intact() && saved.guards_intact() && scratch.guards_intact());
   MergeResult r{from_block(y, out.size(), c.samples, layout), {}, {}};
   for (std::size_t i = 0; i < x.size(); ++i) {
     EXPECT_TRUE(x[i].guards_intact() && dx[i].guards_intact());

@@ -85,6 +85,17 @@ struct Subsample2DOptions {
 };
 OpPtr subsample2d(Subsample2DOptions options);
 
+// Batch normalisation over the last axis (Ioffe and Szegedy 2015), Keras 3's defaults. Parameters
+// in order: gamma, beta (where asked for), moving_mean, moving_variance.
+struct BatchNormalizationOptions {
+  double momentum = 0.99, epsilon = 1e-3;
+  bool center = true, scale = true;
+  Initializer beta_initializer, gamma_initializer = Initializer::constant(1.0);
+  Initializer moving_mean_initializer, moving_variance_initializer = Initializer::constant(1.0);
+  bool trainable = true;
+};
+OpPtr batch_normalization(BatchNormalizationOptions options);
+
 OpPtr flatten();
 // The features in memory order under another shape; one extent may be -1 and takes what is left.
 OpPtr reshape(std::vector<std::int64_t> target);

@@ -8,6 +8,7 @@ from typing import Any
 from striate.errors import FormatError
 from striate.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from striate.layers.adaptive_pooling2d import AdaptiveAveragePooling2D
+from striate.layers.batch_normalization import BatchNormalization
 from striate.layers.concatenate import Concatenate, concatenate
 from striate.layers.conv2d import Conv2D
 from striate.layers.dense import Dense
@@ -56,6 +57,7 @@ __all__ = [
     "Average",
     "AveragePooling2D",
     "AvgPool2D",
+    "BatchNormalization",
     "Concatenate",
     "Conv2D",
     "Cropping2D",
@@ -100,8 +102,8 @@ __all__ = [
 _REGISTRY: dict[str, type[Layer]] = {
     cls.__name__: cls
     for cls in (
-        Activation, AveragePooling2D, Conv2D, Dense, Dropout, ELU, Flatten, GlobalAveragePooling2D,
-        GlobalMaxPooling2D, InputLayer, LeakyReLU, MaxPooling2D, RBFOutput, ReLU, Softmax,
+        Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, ELU, Flatten,
+        GlobalAveragePooling2D, GlobalMaxPooling2D, InputLayer, LeakyReLU, MaxPooling2D, RBFOutput, ReLU, Softmax,
         Subsampling2D,
         AdaptiveAveragePooling2D, Add, Average, Concatenate, Cropping2D, Maximum, Minimum, Multiply,
         Permute, Rescaling, Reshape, SpatialDropout2D, Subtract, UpSampling2D, ZeroPadding2D,
