@@ -76,20 +76,47 @@ def conv2d(
     return y + params[1] if use_bias else y
 
 
+def window_spans(
+    size: int, window: int, stride: int, padding: tuple[int, int], ceil_mode: bool
+) -> list[tuple[int, int]]:
+    """(begin, end) of each window along one axis, not clipped: padding has numbers below 0."""
+    before, after = padding
+    starts = list(range(-before, size + after - window + 1, stride))
+    if ceil_mode:  # PyTorch: one more, unless it would start in the padding after
+        if not starts or starts[-1] + window < size + after:
+            starts.append(starts[-1] + stride if starts else -before)
+        if starts[-1] >= size:
+            starts.pop()
+    return [(start, start + window) for start in starts]
+
+
+def both_spans(
+    x: Doubles,
+    window: tuple[int, int],
+    strides: tuple[int, int],
+    padding: Padding,
+    ceil_mode: bool = False,
+) -> list[list[tuple[int, int]]]:
+    sides = both_paddings(x, window, strides, (1, 1), padding)
+    return [
+        window_spans(x.shape[axis + 1], window[axis], strides[axis], sides[axis], ceil_mode)
+        for axis in (0, 1)
+    ]
+
+
 def windows(
-    x: Doubles, window: tuple[int, int], strides: tuple[int, int], padding: Padding
+    x: Doubles,
+    window: tuple[int, int],
+    strides: tuple[int, int],
+    padding: Padding,
+    ceil_mode: bool = False,
 ) -> list[list[Doubles]]:
     """By output pixel, the part of its window that lies inside the image: [N, h, w, C]."""
-    (top, bottom), (left, right) = both_paddings(x, window, strides, (1, 1), padding)
-    height, width = x.shape[1], x.shape[2]
-    grid = []
-    for row in range(-top, height + bottom - window[0] + 1, strides[0]):
-        grid.append([])
-        for column in range(-left, width + right - window[1] + 1, strides[1]):
-            inside_rows = slice(max(row, 0), min(row + window[0], height))
-            inside_columns = slice(max(column, 0), min(column + window[1], width))
-            grid[-1].append(x[:, inside_rows, inside_columns])
-    return grid
+    rows, columns = both_spans(x, window, strides, padding, ceil_mode)
+    return [
+        [x[:, max(top, 0) : bottom, max(left, 0) : right] for left, right in columns]
+        for top, bottom in rows
+    ]
 
 
 def image(pixels: list[list[Doubles]]) -> Doubles:
@@ -104,8 +131,9 @@ def max_pool2d(
     window: tuple[int, int],
     strides: tuple[int, int],
     padding: Padding = "valid",
+    ceil_mode: bool = False,
 ) -> Doubles:
-    grid = windows(x, window, strides, padding)
+    grid = windows(x, window, strides, padding, ceil_mode)
     return image([[part.max(axis=(1, 2)) for part in row] for row in grid])
 
 
@@ -117,13 +145,19 @@ def avg_pool2d(
     strides: tuple[int, int],
     padding: Padding = "valid",
     count_include_pad: bool = False,
+    ceil_mode: bool = False,
 ) -> Doubles:
-    def average(part: Doubles) -> Doubles:
-        count = window[0] * window[1] if count_include_pad else part.shape[1] * part.shape[2]
-        return part.sum(axis=(1, 2)) / count
+    sides = both_paddings(x, window, strides, (1, 1), padding)
 
-    grid = windows(x, window, strides, padding)
-    return image([[average(part) for part in row] for row in grid])
+    def counts(axis: int, spans: list[tuple[int, int]]) -> list[int]:
+        before, after = sides[axis] if count_include_pad else (0, 0)
+        end = x.shape[axis + 1] + after
+        return [min(last, end) - max(first, -before) for first, last in spans]
+
+    grid = windows(x, window, strides, padding, ceil_mode)
+    rows, columns = both_spans(x, window, strides, padding, ceil_mode)
+    counted = np.outer(counts(0, rows), counts(1, columns))
+    return image([[part.sum(axis=(1, 2)) for part in row] for row in grid]) / counted[..., None]
 
 
 def subsample2d(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numerics
+import numerics_spatial
 import numpy as np
 from numerics import Doubles
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from striate import _core
 Layer = tuple[str, dict[str, Any]]
 
 WITH_KERNEL = ("conv2d", "dense")
+LAYERS = numerics.LAYERS | numerics_spatial.LAYERS
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def layer_values(net: Net, params: list[Doubles], x: Doubles) -> list[Doubles]:
     for layer in net.layers:
         kind, options = layer
         count = parameter_count(layer)
-        values.append(numerics.LAYERS[kind](values[-1], params[used : used + count], **options))
+        values.append(LAYERS[kind](values[-1], params[used : used + count], **options))
         used += count
     assert used == len(params)
     return values
@@ -103,8 +105,9 @@ def kink_distance(net: Net, params: list[Doubles], x: Doubles) -> float:
         if kind == "activation" and options["kind"] in ("relu", "leaky_relu", "elu"):
             distance = min(distance, float(np.abs(value).min()))
         elif kind == "max_pool2d":
-            padding = options.get("padding", "valid")
-            grid = numerics.windows(value, options["window"], options["strides"], padding)
+            window, strides = options["window"], options["strides"]
+            padding, ceil = options.get("padding", "valid"), options.get("ceil_mode", False)
+            grid = numerics.windows(value, window, strides, padding, ceil)
             distance = min([distance, *(lead(part) for row in grid for part in row)])
         elif kind == "global_max_pool2d":
             distance = min(distance, lead(value))

@@ -106,6 +106,26 @@ def test_a_connection_table_of_another_height() -> None:
         Sequential([Input((4, 4, 3)), layers.Conv2D(2, 3, connections=np.ones((2, 2)), name="c3")])
 
 
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (layers.Cropping2D(2, name="l"), r"l \(cropping2d\): cropping \(\(2, 2\), \(2, 2\)\) "
+                                         r"leaves nothing of an input of \(4, 5, 3\)"),
+        (layers.Reshape((7, 9), name="l"), r"l \(reshape\): input \(4, 5, 3\) has 60 values a "
+                                           r"sample, target_shape \(7, 9\) wants 63"),
+        (layers.Reshape((-1, -1), name="l"), r"l: target_shape leaves two sizes open: \(-1, -1\)"),
+        (layers.Permute((2, 1), name="l"), r"l \(permute\): input is \(4, 5, 3\), the order "
+                                           r"\(1, 0\) is of 2 axes"),
+        (layers.Rescaling([1, 2], name="l"), r"l \(rescaling\): input \(4, 5, 3\) has 3 channels, "
+                                             "scale is of 2: give one number, or one a channel"),
+        (layers.MaxPooling2D(9, 1, ceil_mode=True, name="l"), "is smaller than the window of 9"),
+    ],
+)  # fmt: skip
+def test_layers_that_do_not_fit(layer, message) -> None:
+    with pytest.raises(StriateError, match=message):
+        Sequential([Input((4, 5, 3)), layer])
+
+
 def test_evaluation_of_nothing() -> None:
     with pytest.raises(ArgumentError, match="no batch to evaluate"):
         network().evaluate(iter(()), verbose=0)

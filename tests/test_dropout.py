@@ -117,3 +117,34 @@ def test_rate_zero_keeps_all_and_bad_rates_are_refused() -> None:
     for rate in (1.0, -0.1, float("nan")):
         with pytest.raises(_core.ArgumentError, match=r"dropout rate must be in \[0, 1\)"):
             dropout_network([rate])
+
+
+def spatial_network(rate: float, seed: int = 0) -> _core.Network:
+    """Images of 2 x 3 pixels and 37 maps."""
+    graph = _core.Graph()
+    value = graph.reshape(graph.input((6 * FEATURES,)), name="images", target_shape=(2, 3, -1))
+    value = graph.spatial_dropout2d(value, name="drop", rate=rate)
+    value = graph.flatten(value, name="flat")
+    network = _core.Network(graph, value, seed)
+    network.compile("mean_squared_error", {}, "sgd", {"learning_rate": 0.1})
+    return network
+
+
+@pytest.mark.parametrize("batches", [[19], [8, 8, 3], [3, 16], [1, 2, 5, 11]])
+@pytest.mark.parametrize("seed", [0, 2**40 + 5])
+def test_spatial_dropout_drops_whole_maps(batches: list[int], seed: int) -> None:
+    got = masks(spatial_network(0.25, seed), batches, 6 * FEATURES)
+    want = philox_mask(0.25, 19, node=2, seed=seed)  # the map's number instead of the feature's
+    np.testing.assert_array_equal(got.reshape(19, 6, FEATURES), np.repeat(want[:, None], 6, axis=1))
+
+
+@pytest.mark.parametrize("batch", [3, 19])
+def test_spatial_dropout_is_off_outside_training(batch: int) -> None:
+    x = np.random.default_rng(4).normal(size=(batch, 6 * FEATURES)).astype(np.float32)
+    np.testing.assert_array_equal(spatial_network(0.9).predict(x), x)
+
+
+def test_spatial_dropout_refuses_bad_rates() -> None:
+    for rate in (1.0, -0.1, float("nan")):
+        with pytest.raises(_core.ArgumentError, match=r"drop: dropout rate must be in \[0, 1\)"):
+            spatial_network(rate)

@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/bindings.h"
+#include "bindings/graph_arguments.h"
 #include "striate/error.h"
 
 namespace py = pybind11;
@@ -12,57 +13,6 @@ using namespace py::literals;
 
 namespace striate::bindings {
 namespace {
-
-using Pair = std::pair<std::int64_t, std::int64_t>;
-
-Extent extent(const Pair& p) { return {p.first, p.second}; }
-
-Padding padding(const py::object& o) {
-  if (py::isinstance<py::str>(o)) {
-    const auto s = o.cast<std::string>();
-    if (s == "valid") return Padding::valid();
-    if (s == "same") return Padding::same();
-    throw ValueError(
-        "padding must be \"valid\", \"same\" or ((top, bottom), (left, right)), got \"" + s + "\"");
-  }
-  const auto p = o.cast<std::pair<Pair, Pair>>();
-  return {Padding::Kind::kExplicit, p.first.first, p.first.second, p.second.first, p.second.second};
-}
-
-// ("uniform", {"low": .., "high": ..}) and its like, as the stub lists them.
-Initializer initializer(const py::tuple& t) {
-  const auto kind = t[0].cast<std::string>();
-  const auto options = t[1].cast<py::dict>();
-  const auto get = [&](const char* name, double fallback) {
-    return options.contains(name) ? options[name].cast<double>() : fallback;
-  };
-  using Fan = Initializer::Fan;
-  if (kind == "zeros") return Initializer::constant(0.0);
-  if (kind == "ones") return Initializer::constant(1.0);
-  if (kind == "constant") return Initializer::constant(get("value", 0.0));
-  if (kind == "uniform") return Initializer::uniform(get("low", -0.05), get("high", 0.05));
-  if (kind == "normal")
-    return Initializer::normal_distribution(get("mean", 0.0), get("stddev", 0.05));
-  if (kind == "truncated_normal")
-    return Initializer::truncated_normal(get("mean", 0.0), get("stddev", 0.05));
-  if (kind == "glorot_uniform") return Initializer::variance_scaling(1.0, Fan::kAverage, false);
-  if (kind == "glorot_normal") return Initializer::variance_scaling(1.0, Fan::kAverage, true);
-  if (kind == "he_uniform") return Initializer::variance_scaling(2.0, Fan::kIn, false);
-  if (kind == "he_normal") return Initializer::variance_scaling(2.0, Fan::kIn, true);
-  if (kind == "lecun_uniform") return Initializer::variance_scaling(1.0, Fan::kIn, false);
-  if (kind == "lecun_normal") return Initializer::variance_scaling(1.0, Fan::kIn, true);
-  if (kind == "variance_scaling") {
-    const auto mode = options.contains("mode") ? options["mode"].cast<std::string>() : "fan_in";
-    const auto normal = options.contains("normal") && options["normal"].cast<bool>();
-    return Initializer::variance_scaling(get("scale", 1.0),
-                                         mode == "fan_out"   ? Fan::kOut
-                                         : mode == "fan_avg" ? Fan::kAverage
-                                                             : Fan::kIn,
-                                         normal);
-  }
-  if (kind == "fan_in_uniform") return Initializer::fan_in_uniform(get("limit", 2.4));
-  throw ValueError("unknown initializer \"" + kind + "\"");
-}
 
 std::vector<std::vector<bool>> connections(const py::object& table) {
   std::vector<std::vector<bool>> rows;
@@ -78,25 +28,14 @@ std::vector<std::vector<bool>> connections(const py::object& table) {
   return rows;
 }
 
-Pool2DOptions pool_options(const Pair& window, const Pair& strides, const py::object& pad) {
+Pool2DOptions pool_options(const Pair& window, const Pair& strides, const py::object& pad,
+                           bool ceil_mode) {
   Pool2DOptions o;
+  o.ceil_mode = ceil_mode;
   o.window = extent(window);
   o.strides = extent(strides);
   o.padding = padding(pad);
   return o;
-}
-
-// Adds what `make` describes; an option out of its domain is reported with the layer's name, as
-// Graph::add reports shapes.
-template <typename Make>
-ValueId add(Graph& g, ValueId x, const std::string& name, Make make) {
-  OpPtr op;
-  try {
-    op = make();
-  } catch (const ValueError& e) {
-    throw ValueError(name + ": " + e.what());
-  }
-  return g.add(std::move(op), x, name);
 }
 
 ValueId add_conv2d(Graph& g, ValueId x, const std::string& name, std::int64_t filters,
@@ -192,20 +131,22 @@ void bind_layers(py::class_<Graph>& cls) {
   cls.def(
       "max_pool2d",
       [](Graph& g, ValueId x, const std::string& name, const Pair& window, const Pair& strides,
-         const py::object& pad) {
-        return add(g, x, name, [&] { return max_pool2d(pool_options(window, strides, pad)); });
+         const py::object& pad, bool ceil_mode) {
+        return add(g, x, name,
+                   [&] { return max_pool2d(pool_options(window, strides, pad, ceil_mode)); });
       },
-      "x"_a, py::kw_only(), "name"_a, "window"_a, "strides"_a, "padding"_a = "valid");
+      "x"_a, py::kw_only(), "name"_a, "window"_a, "strides"_a, "padding"_a = "valid",
+      "ceil_mode"_a = false);
   cls.def(
       "avg_pool2d",
       [](Graph& g, ValueId x, const std::string& name, const Pair& window, const Pair& strides,
-         const py::object& pad, bool count_include_pad) {
-        Pool2DOptions o = pool_options(window, strides, pad);
+         const py::object& pad, bool count_include_pad, bool ceil_mode) {
+        Pool2DOptions o = pool_options(window, strides, pad, ceil_mode);
         o.count_include_pad = count_include_pad;
         return add(g, x, name, [&] { return avg_pool2d(o); });
       },
       "x"_a, py::kw_only(), "name"_a, "window"_a, "strides"_a, "padding"_a = "valid",
-      "count_include_pad"_a = false);
+      "count_include_pad"_a = false, "ceil_mode"_a = false);
   cls.def(
       "global_max_pool2d",
       [](Graph& g, ValueId x, const std::string& name, bool keepdims) {
@@ -259,6 +200,7 @@ void bind_graph(py::module_& m) {
           [](const Graph& g, ValueId v) { return py::tuple(py::cast(g.shape(v).extents())); });
   cls.def("cost", &cost);
   bind_layers(cls);
+  bind_spatial(cls);
 }
 
 }  // namespace striate::bindings

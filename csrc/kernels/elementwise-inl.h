@@ -32,6 +32,39 @@ void scale(int64_t n, float a, const float* x, float* y) {
   const V factor = splat(a);
   map(n, y, x, [=](V v) { return factor * v; });
 }
+void subtract(int64_t n, const float* a, const float* b, float* y) {
+  map(n, y, a, b, [](V u, V v) { return u - v; });
+}
+void blend(int64_t n, float a, const float* x, float b, const float* z, float* y) {
+  const V first = splat(a), second = splat(b);
+  map(n, y, x, z, [=](V u, V v) { return fma(first, u, second * v); });
+}
+void where_index(int64_t n, const float* index, float place, const float* dy, float* dx) {
+  const V mine = splat(place);
+  map(n, dx, index, dy, [=](V i, V d) { return select(eq(i, mine), d, zero()); });
+}
+
+template <bool kLeast>
+STRIATE_INLINE void keep_extremes(int64_t n, const float* x, float place, float* y, float* index) {
+  const V mine = splat(place);
+  const auto keep = [=](int64_t i, auto from, auto to) {
+    const V best = from(y + i), v = from(x + i);
+    const Cond better = kLeast ? gt(best, v) : gt(v, best);
+    to(y + i, select(better, v, best));
+    if (index) to(index + i, select(better, mine, from(index + i)));
+  };
+  int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) keep(i, load, store);
+  if (i == n) return;
+  const Tail t = tail(static_cast<int>(n - i));
+  keep(
+      i, [=](const float* p) { return load_tail(p, t); },
+      [=](float* p, V v) { store_tail(p, v, t); });
+}
+void keep_extreme(bool smallest, int64_t n, const float* x, float place, float* y, float* index) {
+  if (smallest) return keep_extremes<true>(n, x, place, y, index);
+  keep_extremes<false>(n, x, place, y, index);
+}
 void bytes_to_floats(int64_t n, const uint8_t* x, float* y) {
   int64_t i = 0;
   for (; i + kWidth <= n; i += kWidth) store(y + i, load_bytes(x + i));

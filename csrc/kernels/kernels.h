@@ -48,9 +48,12 @@ struct PoolPass {
   int32_t images, inner;
   int32_t height, width, out_height, out_width;
   int32_t window_h, window_w, stride_h, stride_w, pad_top, pad_left;
-  // Divisor of an average: 0 counts the pixels inside the image, otherwise this number.
+  // Divisor of an average: 0 counts the pixels inside the image, kPaddedPixels those inside the
+  // image with its padding, otherwise this number.
   int32_t divisor;
+  int32_t pad_bottom = 0, pad_right = 0;  // read for kPaddedPixels only
 };
+constexpr int32_t kPaddedPixels = -1;
 
 enum class ActivationKind : int32_t {
   kLinear,
@@ -168,6 +171,15 @@ struct KernelTable {
   void (*add)(int64_t n, const float* a, const float* b, float* y);
   void (*multiply)(int64_t n, const float* a, const float* b, float* y);
   void (*scale)(int64_t n, float a, const float* x, float* y);
+  void (*subtract)(int64_t n, const float* a, const float* b, float* y);
+  // y = a*x + b*z: interpolation, and with b = 1 and z = y a sum that grows.
+  void (*blend)(int64_t n, float a, const float* x, float b, const float* z, float* y);
+  // Where x beats y (is larger or, with `smallest`, smaller), y = x and index = place. index may be
+  // null. Of equals, and of what is not a number, the earlier stays.
+  void (*keep_extreme)(bool smallest, int64_t n, const float* x, float place, float* y,
+                       float* index);
+  // dx = index == place ? dy : 0: what keep_extreme gives back to the array of that place.
+  void (*where_index)(int64_t n, const float* index, float place, const float* dy, float* dx);
 
   // ---- rows of logits -------------------------------------------------------------------------
   void (*softmax)(int64_t rows, int32_t cols, const float* x, float* y);

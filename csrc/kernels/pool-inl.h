@@ -98,7 +98,8 @@ inline bool windows_overlap(const PoolPass& p) {
 }
 
 // Windows that do not overlap give to their own pixels instead, and dy is read once: 2.5 times as
-// fast as gathering on LeNet-5's 2x2. body(offset in dy, the window's first pixel in dx, h, w, n)
+// fast as gathering on LeNet-5's 2x2. body(offset in dy, the window's first pixel in dx, r, c, h,
+// w, n)
 template <class Body>
 STRIATE_INLINE void pool_scatter(const PoolPass& p, float* dx, Body body) {
   const int64_t row = static_cast<int64_t>(p.width) * p.inner;
@@ -119,7 +120,7 @@ STRIATE_INLINE void pool_scatter(const PoolPass& p, float* dx, Body body) {
         const Span w = window_span(c, p.stride_w, p.pad_left, p.window_w, p.width);
         float* const to = dx + static_cast<int64_t>(r * p.stride_h - p.pad_top) * row +
                           static_cast<int64_t>(c * p.stride_w - p.pad_left) * p.inner;
-        along(p.inner, [&](int32_t i, int n) { body(at + i, to + i, h, w, n); });
+        along(p.inner, [&](int32_t i, int n) { body(at + i, to + i, r, c, h, w, n); });
       }
     }
   }
@@ -128,7 +129,7 @@ STRIATE_INLINE void pool_scatter(const PoolPass& p, float* dx, Body body) {
 void max_pool_backward(const PoolPass& p, const float* dy, const float* index, float* dx) {
   if (!windows_overlap(p)) {
     const int64_t row = static_cast<int64_t>(p.width) * p.inner;
-    return pool_scatter(p, dx, [&](int64_t at, float* to, Span h, Span w, int n) {
+    return pool_scatter(p, dx, [&](int64_t at, float* to, int32_t, int32_t, Span h, Span w, int n) {
       const V d = load_some(dy + at, n), place = load_some(index + at, n);
       for (int32_t a = h.begin; a < h.end; ++a) {
         for (int32_t b = w.begin; b < w.end; ++b) {
@@ -145,11 +146,20 @@ void max_pool_backward(const PoolPass& p, const float* dy, const float* index, f
   });
 }
 
+// What output (r, c) divides its sum by; h and w are what is inside the image of its window.
+inline float pool_divisor(const PoolPass& p, int32_t r, int32_t c, Span h, Span w) {
+  if (p.divisor > 0) return static_cast<float>(p.divisor);
+  if (p.divisor == kPaddedPixels) {
+    // From the window's own first row on: rows above the image count, and are never clipped.
+    h = window_span(r, p.stride_h, 0, p.window_h, p.pad_top + p.height + p.pad_bottom);
+    w = window_span(c, p.stride_w, 0, p.window_w, p.pad_left + p.width + p.pad_right);
+  }
+  return static_cast<float>((h.end - h.begin) * (w.end - w.begin));
+}
 inline float pool_share(const PoolPass& p, int32_t r, int32_t c) {
-  if (p.divisor != 0) return 1.0f / static_cast<float>(p.divisor);
   const Span h = window_span(r, p.stride_h, p.pad_top, p.window_h, p.height);
   const Span w = window_span(c, p.stride_w, p.pad_left, p.window_w, p.width);
-  return 1.0f / static_cast<float>((h.end - h.begin) * (w.end - w.begin));
+  return 1.0f / pool_divisor(p, r, c, h, w);
 }
 
 void avg_pool(const PoolPass& p, const float* x, float* y) {
@@ -161,8 +171,7 @@ void avg_pool(const PoolPass& p, const float* x, float* y) {
         const Span w = window_span(c, p.stride_w, p.pad_left, p.window_w, p.width);
         const float* from = x + static_cast<int64_t>(r * p.stride_h - p.pad_top) * row +
                             static_cast<int64_t>(c * p.stride_w - p.pad_left) * p.inner;
-        const int32_t pixels = (h.end - h.begin) * (w.end - w.begin);
-        const V divisor = splat(static_cast<float>(p.divisor != 0 ? p.divisor : pixels));
+        const V divisor = splat(pool_divisor(p, r, c, h, w));
         along(p.inner, [&](int32_t i, int n) {
           V sum = zero();
           for (int32_t a = h.begin; a < h.end; ++a) {
@@ -180,14 +189,14 @@ void avg_pool(const PoolPass& p, const float* x, float* y) {
 void avg_pool_backward(const PoolPass& p, const float* dy, float* dx, int32_t order) {
   if (!windows_overlap(p)) {
     const int64_t row = static_cast<int64_t>(p.width) * p.inner;
-    return pool_scatter(p, dx, [&](int64_t at, float* to, Span h, Span w, int n) {
-      const int32_t pixels = (h.end - h.begin) * (w.end - w.begin);
-      const float share = 1.0f / static_cast<float>(p.divisor != 0 ? p.divisor : pixels);
-      const V d = load_some(dy + at, n) * splat(order == 2 ? share * share : share);
-      for (int32_t a = h.begin; a < h.end; ++a) {
-        for (int32_t b = w.begin; b < w.end; ++b) store_some(to + a * row + b * p.inner, d, n);
-      }
-    });
+    return pool_scatter(
+        p, dx, [&](int64_t at, float* to, int32_t r, int32_t c, Span h, Span w, int n) {
+          const float share = 1.0f / pool_divisor(p, r, c, h, w);
+          const V d = load_some(dy + at, n) * splat(order == 2 ? share * share : share);
+          for (int32_t a = h.begin; a < h.end; ++a) {
+            for (int32_t b = w.begin; b < w.end; ++b) store_some(to + a * row + b * p.inner, d, n);
+          }
+        });
   }
   pool_gather(p, dx, [&](int64_t at, int32_t a, int32_t b, int32_t, int32_t, int n) {
     const float share = pool_share(p, a, b);

@@ -7,7 +7,27 @@
 namespace striate {
 namespace {
 constexpr std::int64_t kLimit = std::int64_t{1} << 20;  // keeps every product below in int64
+
+WindowAxis resolve_ceil_axis(std::int64_t in, std::int64_t window, std::int64_t stride,
+                             const Padding& padding, bool vertical) {
+  if (padding.kind == Padding::Kind::kSame)
+    return resolve_window(in, window, stride, 1, padding, vertical);
+  WindowAxis a{in, 0, window, stride, 1, 0, 0};
+  if (padding.kind == Padding::Kind::kExplicit) {
+    a.before = vertical ? padding.top : padding.left;
+    a.after = vertical ? padding.bottom : padding.right;
+  }
+  const std::int64_t room = checked_add(in, a.before + a.after);
+  if (room >= window)
+    a.out = (room - window + stride - 1) / stride + 1;
+  else if (window - room < stride)
+    a.out = 1;  // the window starts inside and runs over the edge
+  else
+    return resolve_window(in, window, stride, 1, padding, vertical);  // says what does not fit
+  if ((a.out - 1) * stride >= in + a.before) --a.out;
+  return a;
 }
+}  // namespace
 
 void check_extent(const Extent& e, const char* what) {
   if (e.h < 1 || e.w < 1 || e.h >= kLimit || e.w >= kLimit)
@@ -52,6 +72,12 @@ Window2D resolve_window(const Shape& image, const Extent& window, const Extent& 
           resolve_window(image[1], window.w, strides.w, dilation.w, padding, false)};
 }
 
+Window2D resolve_ceil_window(const Shape& image, const Extent& window, const Extent& strides,
+                             const Padding& padding) {
+  return {resolve_ceil_axis(image[0], window.h, strides.h, padding, true),
+          resolve_ceil_axis(image[1], window.w, strides.w, padding, false)};
+}
+
 PoolPass pool_pass(const Shape& image, const Window2D& window, std::int64_t divisor) {
   const auto i32 = [](std::int64_t v) { return narrow<std::int32_t>(v); };
   const WindowAxis &h = window.h, &w = window.w;
@@ -69,6 +95,8 @@ PoolPass pool_pass(const Shape& image, const Window2D& window, std::int64_t divi
   p.pad_top = i32(h.before);
   p.pad_left = i32(w.before);
   p.divisor = i32(divisor);
+  p.pad_bottom = i32(h.after);
+  p.pad_right = i32(w.after);
   return p;
 }
 

@@ -24,6 +24,12 @@ struct Window2D {
 Window2D resolve_window(const Shape& image, const Extent& window, const Extent& strides,
                         const Extent& dilation, const Padding& padding);
 
+// A pooling window with ceil_mode, PyTorch's rule for explicit padding: windows that run over the
+// far edge count too, unless they would start beyond the image and its padding before it. kSame has
+// as many outputs either way.
+Window2D resolve_ceil_window(const Shape& image, const Extent& window, const Extent& strides,
+                             const Padding& padding);
+
 // One image's pooling pass over `window` (resolved from `image`), channels in lanes; `divisor` as
 // PoolPass says. A step widens it to its block.
 PoolPass pool_pass(const Shape& image, const Window2D& window, std::int64_t divisor);

@@ -67,7 +67,7 @@ class Pool2D final : public Op {
   Shape output_shape(const std::vector<Shape>& in) const override {
     const Shape& s = image_input(in);
     if (max_) check_max_window(o_.window.h, o_.window.w);
-    const Window2D w = resolve_window(s, o_.window, o_.strides, {1, 1}, o_.padding);
+    const Window2D w = windows(s);
     if (w.h.before >= o_.window.h || w.h.after >= o_.window.h || w.w.before >= o_.window.w ||
         w.w.after >= o_.window.w)
       throw ShapeError(
@@ -80,14 +80,19 @@ class Pool2D final : public Op {
 
   std::unique_ptr<Step> bind(const StepOptions& options) const override {
     const Shape& s = options.inputs[0];
-    const Window2D w = resolve_window(s, o_.window, o_.strides, {1, 1}, o_.padding);
-    const std::int64_t area = checked_mul(o_.window.h, o_.window.w);
-    const PoolPass pass = pool_pass(s, w, o_.count_include_pad ? area : 0);
+    std::int64_t divisor = 0;
+    if (o_.count_include_pad)  // only windows that ceil_mode adds reach beyond the padding
+      divisor = o_.ceil_mode ? kPaddedPixels : checked_mul(o_.window.h, o_.window.w);
+    const PoolPass pass = pool_pass(s, windows(s), divisor);
     if (max_) return std::make_unique<MaxPoolStep>(pass, options);
     return std::make_unique<AvgPoolStep>(pass, options);
   }
 
  private:
+  Window2D windows(const Shape& s) const {
+    if (o_.ceil_mode) return resolve_ceil_window(s, o_.window, o_.strides, o_.padding);
+    return resolve_window(s, o_.window, o_.strides, {1, 1}, o_.padding);
+  }
   Pool2DOptions o_;
   bool max_;
 };

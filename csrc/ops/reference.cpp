@@ -49,9 +49,15 @@ void each_output(const PoolPass& p, F f) {
 
 template <typename T>
 T divisor(const PoolPass& p, std::int64_t i, std::int64_t oh, std::int64_t ow, std::int64_t c) {
+  if (p.divisor > 0) return static_cast<T>(p.divisor);
   std::int64_t count = 0;
-  each_pixel(p, i, oh, ow, c, [&](std::int64_t) { ++count; });
-  return static_cast<T>(p.divisor ? p.divisor : count);
+  if (p.divisor == 0) each_pixel(p, i, oh, ow, c, [&](std::int64_t) { ++count; });
+  if (p.divisor == kPaddedPixels)
+    for (std::int64_t kh = 0; kh < p.window_h; ++kh)
+      for (std::int64_t kw = 0; kw < p.window_w; ++kw)
+        count += oh * p.stride_h + kh < p.pad_top + p.height + p.pad_bottom &&
+                 ow * p.stride_w + kw < p.pad_left + p.width + p.pad_right;
+  return static_cast<T>(count);
 }
 
 }  // namespace

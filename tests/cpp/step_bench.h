@@ -50,6 +50,28 @@ struct StepCase {
   std::vector<std::vector<float>> params;
 };
 
+// The same for several inputs: x and dx by input.
+struct MergeResult {
+  std::vector<float> y;
+  std::vector<std::vector<float>> dx;
+  std::vector<std::vector<float>> dparams;
+};
+
+struct MergeCase {
+  OpPtr op;
+  std::vector<Shape> inputs;
+  int samples;
+  std::vector<std::vector<float>> x;
+  std::vector<float> dy;
+  std::vector<std::vector<float>> params;
+  std::vector<bool> wants_dx;  // by input; empty: all
+};
+
+struct RunOptions {
+  bool accumulate = false;  // gradients start from 1 and must be added to
+  int order = 1;
+};
+
 inline std::vector<const KernelTable*> available_tables() {
   std::vector<const KernelTable*> tables;
   for (int i = 0; i < kIsaCount; ++i)
@@ -77,22 +99,79 @@ inline std::vector<float> from_block(GuardedBuffer& block, std::int64_t features
   return rows;
 }
 
-// Forward and backward. `accumulate`: gradients start from 1 and must be added to.
-inline StepResult run_step(const StepCase& c, const KernelTable& table, Layout layout,
-                           bool accumulate = false) {
+// Runs a step again with y in the memory of each x of its size, and with dx in dy's, where it says
+// that it may.
+inline void expect_same_in_place(const Step& step, ForwardArgs f, BackwardArgs b,
+                                 const std::vector<GuardedBuffer>& x, const GuardedBuffer& dy) {
+  const auto bytes = sizeof(float) * static_cast<std::size_t>(dy.size());
+  const float* const y = f.y;
+  const float* const* const apart = f.x;
+  for (std::size_t k = 0; step.forward_in_place && k < x.size(); ++k) {
+    if (x[k].size() != dy.size()) continue;
+    GuardedBuffer both = x[k];
+    std::vector<const float*> xs(apart, apart + x.size());
+    xs[k] = both.data();
+    f.x = xs.data();
+    f.y = both.data();
+    step.forward(f);
+    EXPECT_EQ(std::memcmp(both.data(), y, bytes), 0) << "forward in place of input " << k;
+    EXPECT_TRUE(both.guards_intact());
+  }
+  f.x = apart;
+  // Of several inputs' gradients one may be in place, or all of them where they are dy.
+  float* const* const gradients = b.dx;
+  float* frozen[16] = {};
+  b.dparams = frozen;
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    if (!(step.backward_is_identity || step.backward_in_place) || !gradients[k]) continue;
+    if (x[k].size() != dy.size()) continue;
+    GuardedBuffer both = dy;
+    std::vector<float*> dxs(gradients, gradients + x.size());
+    std::vector<GuardedBuffer> others(x.begin(), x.end());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const bool shares = i == k || (step.backward_is_identity && x[i].size() == dy.size());
+      if (dxs[i]) dxs[i] = shares ? both.data() : others[i].data();
+    }
+    b.dy = both.data();
+    b.dx = dxs.data();
+    step.backward(b);
+    for (std::size_t i = 0; i < x.size(); ++i)
+      if (dxs[i]) {
+        EXPECT_EQ(std::memcmp(dxs[i], gradients[i],
+                              sizeof(float) * static_cast<std::size_t>(x[i].size())),
+                  0)
+            << "gradient " << i << " with that of input " << k << " in place";
+      }
+    EXPECT_TRUE(both.guards_intact());
+  }
+}
+
+// Forward and backward, and both in place where the step says that it may run so.
+inline MergeResult run_step(const MergeCase& c, const KernelTable& table, Layout layout,
+                            const RunOptions& options = {}) {
   const int block = layout == Layout::kSamples ? kLanes : c.samples;
-  StepOptions options;
-  options.inputs = {c.input};
-  options.layout = layout;
-  options.block_samples = block;
-  options.kernels = &table;
-  const auto step = c.op->bind(options);
-  const Shape out = c.op->output_shape({c.input});
-  GuardedBuffer x(block_floats(c.input, layout, block)), dx(x.size());
+  StepOptions bind;
+  bind.inputs = c.inputs;
+  bind.layout = layout;
+  bind.block_samples = block;
+  bind.kernels = &table;
+  const auto step = c.op->bind(bind);
+  const Shape out = c.op->output_shape(c.inputs);
+  std::vector<GuardedBuffer> x, dx;
+  std::vector<const float*> xs;
+  std::vector<float*> dxs;
+  for (std::size_t i = 0; i < c.inputs.size(); ++i) {
+    x.emplace_back(block_floats(c.inputs[i], layout, block));
+    dx.emplace_back(x.back().size());
+    to_block(c.x[i], c.inputs[i].size(), layout, &x.back());
+  }
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    xs.push_back(x[i].data());
+    dxs.push_back(c.wants_dx.empty() || c.wants_dx[i] ? dx[i].data() : nullptr);
+  }
   GuardedBuffer y(block_floats(out, layout, block)), dy(y.size());
   GuardedBuffer packed(step->packed_size), packed_backward(step->packed_backward_size),
       saved(step->saved_size), scratch(step->scratch_size);
-  to_block(c.x, c.input.size(), layout, &x);
   to_block(c.dy, out.size(), layout, &dy);
   std::vector<GuardedBuffer> dparams;
   std::vector<const float*> params;
@@ -100,19 +179,17 @@ inline StepResult run_step(const StepCase& c, const KernelTable& table, Layout l
   for (const auto& p : c.params) {
     params.push_back(p.data());
     dparams.emplace_back(static_cast<std::int64_t>(p.size()));
-    if (accumulate) dparams.back().fill(1.0f);
+    if (options.accumulate) dparams.back().fill(1.0f);
   }
   for (GuardedBuffer& d : dparams) gradients.push_back(d.data());
   for (int task = 0; task < step->pack_tasks; ++task) {
     step->pack({params.data(), false, task, packed.data()});
     step->pack({params.data(), true, task, packed_backward.data()});
   }
-  const float* xs[] = {x.data()};
-  float* dxs[] = {dx.data()};
   ForwardArgs f;
   f.samples = c.samples;
   f.training = f.keep = true;
-  f.x = xs;
+  f.x = xs.data();
   f.params = params.data();
   f.packed = packed.data();
   f.saved = saved.data();
@@ -124,21 +201,36 @@ inline StepResult run_step(const StepCase& c, const KernelTable& table, Layout l
   b.packed = packed_backward.data();
   b.y = y.data();
   b.dy = dy.data();
-  b.dx = dxs;
+  b.dx = dxs.data();
   b.dparams = gradients.data();
-  b.accumulate = accumulate;
+  b.accumulate = options.accumulate;
+  b.order = options.order;
   step->backward(b);
-  EXPECT_TRUE(x.guards_intact() && dx.guards_intact() && y.guards_intact() && dy.guards_intact() &&
-              packed.guards_intact() && packed_backward.guards_intact() && saved.guards_intact() &&
-              scratch.guards_intact());
-  StepResult r{from_block(y, out.size(), c.samples, layout),
-               from_block(dx, c.input.size(), c.samples, layout),
-               {}};
+  expect_same_in_place(*step, f, b, x, dy);
+  EXPECT_TRUE(y.guards_intact() && dy.guards_intact() && packed.guards_intact() &&
+              packed_backward.guards_intact() && saved.guards_intact() && scratch.guards_intact());
+  MergeResult r{from_block(y, out.size(), c.samples, layout), {}, {}};
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    EXPECT_TRUE(x[i].guards_intact() && dx[i].guards_intact());
+    r.dx.push_back(from_block(dx[i], c.inputs[i].size(), c.samples, layout));
+  }
   for (GuardedBuffer& d : dparams) {
     EXPECT_TRUE(d.guards_intact());
     r.dparams.emplace_back(d.data(), d.data() + d.size());
   }
   return r;
+}
+
+inline StepResult run_step(const StepCase& c, const KernelTable& table, Layout layout,
+                           const RunOptions& options = {}) {
+  MergeResult r = run_step(MergeCase{c.op, {c.input}, c.samples, {c.x}, c.dy, c.params, {}}, table,
+                           layout, options);
+  return {std::move(r.y), std::move(r.dx[0]), std::move(r.dparams)};
+}
+
+inline StepResult run_step(const StepCase& c, const KernelTable& table, Layout layout,
+                           bool accumulate) {
+  return run_step(c, table, layout, RunOptions{accumulate, 1});
 }
 
 // A small fast generator for shapes and integer data (SplitMix64, Steele et al. 2014): what the

@@ -65,6 +65,10 @@ struct Pool2DOptions {
   Extent window{2, 2}, strides{2, 2};
   Padding padding;
   bool count_include_pad = false;  // average only: PyTorch's default is true, Keras's is false
+  // PyTorch's: a last window that runs over the far edge is kept, unless it would start in the
+  // padding there. It never wins a maximum beyond the image, and counts no pixel beyond the
+  // padding.
+  bool ceil_mode = false;
 };
 OpPtr max_pool2d(Pool2DOptions options);
 OpPtr avg_pool2d(Pool2DOptions options);
@@ -93,6 +97,10 @@ struct BatchNormalizationOptions {
 OpPtr batch_normalization(BatchNormalizationOptions options);
 
 OpPtr flatten();
+// The features in memory order under another shape; one extent may be -1 and takes what is left.
+OpPtr reshape(std::vector<std::int64_t> target);
+// Output axis i is input axis axes[i], counted from 0 within a sample.
+OpPtr permute(std::vector<int> axes);
 
 // linear, relu, leaky_relu (slope alpha), sigmoid, tanh, scaled_tanh (1.7159 tanh(2x/3)),
 // elu (alpha), gelu (exact), silu, softmax (over the last axis). Throws ValueError for other names.
@@ -100,8 +108,38 @@ OpPtr activation(const std::string& kind, float alpha = 0.0f);
 
 // Inverted dropout: in training each feature is zero with probability `rate`, else x / (1 - rate).
 OpPtr dropout(float rate);
+// ... each map of an image is, as a whole.
+OpPtr spatial_dropout2d(float rate);
 
 // LeNet-5's output (LeCun et al. 1998, eq. 7): y[i] = sum_j (x[j] - codes[i][j])^2; not trained.
 OpPtr rbf(std::vector<std::vector<float>> codes);
+
+// Zeros around an image, or what is inside a frame of it; of kind Padding::Kind::kExplicit.
+OpPtr zero_padding2d(const Padding& padding);
+OpPtr cropping2d(const Padding& cropping);
+
+// Each pixel becomes size.h x size.w. interpolation: "nearest" or "bilinear" (half-pixel centres
+// and clamped edges, as TensorFlow's resize).
+OpPtr upsampling2d(const Extent& size, const std::string& interpolation = "nearest");
+
+// x * scale + offset; one number each, or one for each channel (the last axis).
+OpPtr rescaling(std::vector<float> scale, std::vector<float> offset = {0.0f});
+
+// Output row i is the mean of rows floor(i * H / output.h) to ceil((i + 1) * H / output.h), and
+// columns alike (PyTorch's AdaptiveAvgPool2d).
+OpPtr adaptive_avg_pool2d(const Extent& output);
+
+// Elementwise, of 2 to 64 inputs (subtract: exactly 2). Extents must agree or be 1, which is
+// repeated; an input of lower rank gets 1s in front. Of equal maxima (minima) the first input's
+// takes the gradient.
+OpPtr add();
+OpPtr subtract();
+OpPtr multiply();
+OpPtr average();
+OpPtr maximum();
+OpPtr minimum();
+
+// 2 to 64 inputs side by side along an axis of a sample, 0 for rows; -1 is the last one.
+OpPtr concatenate(int axis = -1);
 
 }  // namespace striate

@@ -7,13 +7,31 @@ from typing import Any
 
 from striate.errors import FormatError
 from striate.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
+from striate.layers.adaptive_pooling2d import AdaptiveAveragePooling2D
 from striate.layers.batch_normalization import BatchNormalization
+from striate.layers.concatenate import Concatenate, concatenate
 from striate.layers.conv2d import Conv2D
 from striate.layers.dense import Dense
-from striate.layers.dropout import Dropout
+from striate.layers.dropout import Dropout, SpatialDropout2D
 from striate.layers.flatten import Flatten
 from striate.layers.input import Input, InputLayer
 from striate.layers.layer import Layer
+from striate.layers.merge import (
+    Add,
+    Average,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from striate.layers.padding2d import Cropping2D, ZeroPadding2D
+from striate.layers.permute import Permute
 from striate.layers.pooling2d import (
     AveragePooling2D,
     AvgPool2D,
@@ -25,16 +43,24 @@ from striate.layers.pooling2d import (
     MaxPooling2D,
 )
 from striate.layers.rbf import RBFOutput
+from striate.layers.rescaling import Rescaling
+from striate.layers.reshape import Reshape
 from striate.layers.subsampling2d import Subsampling2D
+from striate.layers.upsampling2d import UpSampling2D
 from striate.layers.weight import Weight
 
 __all__ = [
     "ELU",
     "Activation",
+    "AdaptiveAveragePooling2D",
+    "Add",
+    "Average",
     "AveragePooling2D",
     "AvgPool2D",
     "BatchNormalization",
+    "Concatenate",
     "Conv2D",
+    "Cropping2D",
     "Dense",
     "Dropout",
     "Flatten",
@@ -48,20 +74,39 @@ __all__ = [
     "LeakyReLU",
     "MaxPool2D",
     "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Permute",
     "RBFOutput",
     "ReLU",
+    "Rescaling",
+    "Reshape",
     "Softmax",
+    "SpatialDropout2D",
     "Subsampling2D",
+    "Subtract",
+    "UpSampling2D",
     "Weight",
+    "ZeroPadding2D",
+    "add",
+    "average",
+    "concatenate",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
 ]
 
 # The only classes that a model file can name: a file decides no code.
 _REGISTRY: dict[str, type[Layer]] = {
     cls.__name__: cls
     for cls in (
-        Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, ELU, Flatten, GlobalAveragePooling2D,
-        GlobalMaxPooling2D, InputLayer, LeakyReLU, MaxPooling2D, RBFOutput, ReLU, Softmax,
+        Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, ELU, Flatten,
+        GlobalAveragePooling2D, GlobalMaxPooling2D, InputLayer, LeakyReLU, MaxPooling2D, RBFOutput, ReLU, Softmax,
         Subsampling2D,
+        AdaptiveAveragePooling2D, Add, Average, Concatenate, Cropping2D, Maximum, Minimum, Multiply,
+        Permute, Rescaling, Reshape, SpatialDropout2D, Subtract, UpSampling2D, ZeroPadding2D,
     )
 }  # fmt: skip
 

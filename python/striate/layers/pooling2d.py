@@ -20,6 +20,8 @@ class _Pooling2D(Layer):
         strides: int | Sequence[int] | None = None,
         padding: str | int | Sequence[Sequence[int]] = "valid",
         data_format: str | None = None,
+        *,
+        ceil_mode: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -28,12 +30,14 @@ class _Pooling2D(Layer):
         self.pool_size = pair(owner, "pool_size", pool_size)
         self.strides = self.pool_size if strides is None else pair(owner, "strides", strides)
         self.padding = _padding(owner, padding)
+        self.ceil_mode = bool(ceil_mode)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "pool_size": list(self.pool_size),
             "strides": list(self.strides),
             "padding": padding_config(self.padding),
+            "ceil_mode": self.ceil_mode,
         }
 
 
@@ -47,11 +51,18 @@ class MaxPooling2D(_Pooling2D):
         pool_size: (height, width) of the window.
         strides: (vertical, horizontal); the window's size if None.
         padding: "valid", "same", a number of pixels, or ((top, bottom), (left, right)).
+        ceil_mode: whether a last window that runs over the far edge counts too, unless it would
+            start in the padding there (PyTorch's rule). "same" has as many windows either way.
     """
 
     def describe(self, graph: _core.Graph, x: int) -> int:
         return graph.max_pool2d(
-            x, name=self.name, window=self.pool_size, strides=self.strides, padding=self.padding
+            x,
+            name=self.name,
+            window=self.pool_size,
+            strides=self.strides,
+            padding=self.padding,
+            ceil_mode=self.ceil_mode,
         )
 
 
@@ -64,6 +75,8 @@ class AveragePooling2D(_Pooling2D):
         padding: "valid", "same", a number of pixels, or ((top, bottom), (left, right)).
         count_include_pad: whether padding counts in the mean: True is PyTorch's default, False
             TensorFlow's.
+        ceil_mode: whether a last window that runs over the far edge counts too, unless it would
+            start in the padding there (PyTorch's rule); what is beyond the padding never counts.
     """
 
     def __init__(
@@ -87,6 +100,7 @@ class AveragePooling2D(_Pooling2D):
             strides=self.strides,
             padding=self.padding,
             count_include_pad=self.count_include_pad,
+            ceil_mode=self.ceil_mode,
         )
 
     def get_config(self) -> dict[str, Any]:
