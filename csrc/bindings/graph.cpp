@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/bindings.h"
+#include "bindings/graph_arguments.h"
 #include "striate/error.h"
 
 namespace py = pybind11;
@@ -12,57 +13,6 @@ using namespace py::literals;
 
 namespace striate::bindings {
 namespace {
-
-using Pair = std::pair<std::int64_t, std::int64_t>;
-
-Extent extent(const Pair& p) { return {p.first, p.second}; }
-
-Padding padding(const py::object& o) {
-  if (py::isinstance<py::str>(o)) {
-    const auto s = o.cast<std::string>();
-    if (s == "valid") return Padding::valid();
-    if (s == "same") return Padding::same();
-    throw ValueError(
-        "padding must be \"valid\", \"same\" or ((top, bottom), (left, right)), got \"" + s + "\"");
-  }
-  const auto p = o.cast<std::pair<Pair, Pair>>();
-  return {Padding::Kind::kExplicit, p.first.first, p.first.second, p.second.first, p.second.second};
-}
-
-// ("uniform", {"low": .., "high": ..}) and its like, as the stub lists them.
-Initializer initializer(const py::tuple& t) {
-  const auto kind = t[0].cast<std::string>();
-  const auto options = t[1].cast<py::dict>();
-  const auto get = [&](const char* name, double fallback) {
-    return options.contains(name) ? options[name].cast<double>() : fallback;
-  };
-  using Fan = Initializer::Fan;
-  if (kind == "zeros") return Initializer::constant(0.0);
-  if (kind == "ones") return Initializer::constant(1.0);
-  if (kind == "constant") return Initializer::constant(get("value", 0.0));
-  if (kind == "uniform") return Initializer::uniform(get("low", -0.05), get("high", 0.05));
-  if (kind == "normal")
-    return Initializer::normal_distribution(get("mean", 0.0), get("stddev", 0.05));
-  if (kind == "truncated_normal")
-    return Initializer::truncated_normal(get("mean", 0.0), get("stddev", 0.05));
-  if (kind == "glorot_uniform") return Initializer::variance_scaling(1.0, Fan::kAverage, false);
-  if (kind == "glorot_normal") return Initializer::variance_scaling(1.0, Fan::kAverage, true);
-  if (kind == "he_uniform") return Initializer::variance_scaling(2.0, Fan::kIn, false);
-  if (kind == "he_normal") return Initializer::variance_scaling(2.0, Fan::kIn, true);
-  if (kind == "lecun_uniform") return Initializer::variance_scaling(1.0, Fan::kIn, false);
-  if (kind == "lecun_normal") return Initializer::variance_scaling(1.0, Fan::kIn, true);
-  if (kind == "variance_scaling") {
-    const auto mode = options.contains("mode") ? options["mode"].cast<std::string>() : "fan_in";
-    const auto normal = options.contains("normal") && options["normal"].cast<bool>();
-    return Initializer::variance_scaling(get("scale", 1.0),
-                                         mode == "fan_out"   ? Fan::kOut
-                                         : mode == "fan_avg" ? Fan::kAverage
-                                                             : Fan::kIn,
-                                         normal);
-  }
-  if (kind == "fan_in_uniform") return Initializer::fan_in_uniform(get("limit", 2.4));
-  throw ValueError("unknown initializer \"" + kind + "\"");
-}
 
 std::vector<std::vector<bool>> connections(const py::object& table) {
   std::vector<std::vector<bool>> rows;
@@ -84,19 +34,6 @@ Pool2DOptions pool_options(const Pair& window, const Pair& strides, const py::ob
   o.strides = extent(strides);
   o.padding = padding(pad);
   return o;
-}
-
-// Adds what `make` describes; an option out of its domain is reported with the layer's name, as
-// Graph::add reports shapes.
-template <typename Make>
-ValueId add(Graph& g, ValueId x, const std::string& name, Make make) {
-  OpPtr op;
-  try {
-    op = make();
-  } catch (const ValueError& e) {
-    throw ValueError(name + ": " + e.what());
-  }
-  return g.add(std::move(op), x, name);
 }
 
 ValueId add_conv2d(Graph& g, ValueId x, const std::string& name, std::int64_t filters,
