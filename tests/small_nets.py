@@ -11,7 +11,7 @@ from striate import _core
 
 Layer = tuple[str, dict[str, Any]]
 
-WITH_KERNEL = ("conv2d", "dense")
+WITH_KERNEL = ("conv2d", "dense", "depthwise_conv2d", "conv2d_transpose")
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,10 @@ def parameter_count(layer: Layer) -> int:
     kind, options = layer
     if kind in WITH_KERNEL:
         return 2 if options.get("use_bias", True) else 1
+    if kind == "separable_conv2d":
+        return 3 if options.get("use_bias", True) else 2
+    if kind in ("layer_normalization", "group_normalization"):
+        return options.get("scale", True) + options.get("center", True)
     return {"subsample2d": 2, "rbf": 1}.get(kind, 0)
 
 

@@ -2,6 +2,10 @@
 // The extension's parts: conversion between Python and C++ and the GIL, no arithmetic.
 #include <pybind11/pybind11.h>
 
+namespace striate {
+class Graph;
+}
+
 namespace striate::bindings {
 
 void bind_errors(pybind11::module_& m);   // errors.cpp
@@ -9,5 +13,8 @@ void bind_graph(pybind11::module_& m);    // graph.cpp
 void bind_network(pybind11::module_& m);  // network.cpp
 void bind_system(pybind11::module_& m);   // system.cpp: random numbers, ISA, threads
 void bind_io(pybind11::module_& m);       // io.cpp
+
+// Methods of Graph, called by bind_graph.
+void bind_norms(pybind11::class_<Graph>& graph);  // graph_norms.cpp
 
 }  // namespace striate::bindings

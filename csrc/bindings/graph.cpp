@@ -172,6 +172,7 @@ void bind_graph(py::module_& m) {
           [](const Graph& g, ValueId v) { return py::tuple(py::cast(g.shape(v).extents())); });
   cls.def("cost", &cost);
   bind_layers(cls);
+  bind_norms(cls);
 }
 
 }  // namespace striate::bindings

@@ -8,11 +8,16 @@ from typing import Any
 from striate.errors import FormatError
 from striate.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from striate.layers.conv2d import Conv2D
+from striate.layers.conv2d_transpose import Conv2DTranspose
 from striate.layers.dense import Dense
+from striate.layers.depthwise_conv2d import DepthwiseConv2D
 from striate.layers.dropout import Dropout
 from striate.layers.flatten import Flatten
+from striate.layers.group_normalization import GroupNormalization
 from striate.layers.input import Input, InputLayer
 from striate.layers.layer import Layer
+from striate.layers.layer_normalization import LayerNormalization
+from striate.layers.local_response_normalization import LocalResponseNormalization
 from striate.layers.pooling2d import (
     AveragePooling2D,
     AvgPool2D,
@@ -24,6 +29,7 @@ from striate.layers.pooling2d import (
     MaxPooling2D,
 )
 from striate.layers.rbf import RBFOutput
+from striate.layers.separable_conv2d import SeparableConv2D
 from striate.layers.subsampling2d import Subsampling2D
 from striate.layers.weight import Weight
 
@@ -33,21 +39,27 @@ __all__ = [
     "AveragePooling2D",
     "AvgPool2D",
     "Conv2D",
+    "Conv2DTranspose",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GlobalAveragePooling2D",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
     "Input",
     "InputLayer",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
+    "LocalResponseNormalization",
     "MaxPool2D",
     "MaxPooling2D",
     "RBFOutput",
     "ReLU",
+    "SeparableConv2D",
     "Softmax",
     "Subsampling2D",
     "Weight",
@@ -60,6 +72,8 @@ _REGISTRY: dict[str, type[Layer]] = {
         Activation, AveragePooling2D, Conv2D, Dense, Dropout, ELU, Flatten, GlobalAveragePooling2D,
         GlobalMaxPooling2D, InputLayer, LeakyReLU, MaxPooling2D, RBFOutput, ReLU, Softmax,
         Subsampling2D,
+        Conv2DTranspose, DepthwiseConv2D, GroupNormalization, LayerNormalization,
+        LocalResponseNormalization, SeparableConv2D,
     )
 }  # fmt: skip
 
