@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numerics
+import numerics_norms  # noqa: F401  adds to numerics.LAYERS
 import numpy as np
 from numerics import Doubles
 from numpy.typing import NDArray
