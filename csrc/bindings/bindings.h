@@ -16,5 +16,6 @@ void bind_io(pybind11::module_& m);       // io.cpp
 
 // Parts of bind_graph.
 void bind_spatial(pybind11::class_<Graph>& cls);  // graph_spatial.cpp: merges, moves, resizing
+void bind_norms(pybind11::class_<Graph>& graph);  // graph_norms.cpp
 
 }  // namespace striate::bindings

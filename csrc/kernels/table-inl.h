@@ -16,6 +16,10 @@
 #include "kernels/pool-inl.h"
 #include "kernels/layout-inl.h"
 #include "kernels/optimizer-inl.h"
+#include "kernels/power-inl.h"
+#include "kernels/response_norm-inl.h"
+#include "kernels/normalize-inl.h"
+#include "kernels/depthwise-inl.h"
 // clang-format on
 
 namespace striate::STRIATE_ISA_NAMESPACE {
@@ -95,7 +99,18 @@ constexpr KernelTable make_table(const char* isa) {
           adam,
           rmsprop,
           sdlm,
-          fma_chain};
+          fma_chain,
+          response_norm,
+          response_norm_backward,
+          layer_norm,
+          layer_norm_backward,
+          layer_norm_parameters,
+          channel_deviations,
+          channel_shifted_dots,
+          channel_shifted_affine,
+          channel_shifted_affine_backward,
+          depthwise,
+          depthwise_wgrad};
 }
 
 }  // namespace
