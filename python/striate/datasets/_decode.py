@@ -34,7 +34,7 @@ EXTENSIONS = frozenset(
 MAX_PIXELS = 89_478_485  # Pillow's own limit: a quarter of a gigabyte as RGB
 
 # Only these of Pillow's formats: some others start programs, such as a PostScript interpreter.
-_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _pillow_lock = threading.Lock()
 _MODES = {"rgb": "RGB", "grayscale": "L", "rgba": "RGBA"}
 
