@@ -183,6 +183,19 @@ def test_resize_has_pillows_bits(interpolation: str, size: tuple[int, int]) -> N
     np.testing.assert_array_equal(got, np.asarray(expected))
 
 
+def test_resize_of_rows_first() -> None:
+    """Where an image gets lower and wider, rows come first; the order shows in the rounding."""
+    pillow = pytest.importorskip("PIL")
+    if int(pillow.__version__.split(".")[0]) < 13:
+        pytest.skip("before Pillow 13, columns always came first")
+    from PIL import Image
+
+    x = RNG.integers(0, 256, (37, 53, 3)).astype(np.uint8)
+    for size in ((7, 60), (10, 50)):
+        expected = Image.fromarray(x).resize(size[::-1], Image.Resampling.BILINEAR)
+        np.testing.assert_array_equal(apply(Resize(size), x[None])[0], np.asarray(expected))
+
+
 def test_resize_of_floats() -> None:
     x = PHOTOS.astype(np.float32)
     halved = apply(Resize((6, 5), interpolation="box"), x)

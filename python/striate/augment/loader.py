@@ -8,6 +8,7 @@ is in it.
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,8 @@ from striate.augment.transform import Draw, Images, Transform
 from striate.errors import ArgumentError, StriateError
 
 Samples = NDArray[np.int64]
+
+_THREADS = "striate-loader"  # the threads' names begin with it
 
 
 class Fetched(NamedTuple):
@@ -52,7 +55,8 @@ class Loader:
 
     In `fit`, the order of an epoch's samples and what augmentation makes of them depend on `seed`
     and on the number of epochs that the model was trained for before; iterated over by itself, a
-    loader counts its own epochs from 0.
+    loader counts its own epochs from 0. For `predict`, whose rows should be in the order of the
+    samples, give shuffle=False.
 
     Args:
         source: the samples.
@@ -143,7 +147,7 @@ class Loader:
     ) -> Iterator[tuple[Any, ...] | None]:
         """The batches in order, prepared by `workers` threads, two more than they are at hand."""
         process = os.getpid()
-        executor = ThreadPoolExecutor(self.workers, "striate-loader")
+        executor = ThreadPoolExecutor(self.workers, _THREADS)
         waiting: deque[Future[tuple[Any, ...] | None]] = deque()
         try:
             for samples in batches:
@@ -155,7 +159,9 @@ class Loader:
         finally:
             # Threads do not come along into a fork: the child has none to wait for.
             if os.getpid() == process:
-                executor.shutdown(wait=True, cancel_futures=True)
+                # An abandoned iterator may be collected on one of its own threads.
+                own = threading.current_thread().name.startswith(_THREADS)
+                executor.shutdown(wait=not own, cancel_futures=True)
 
     def _next(
         self, waiting: deque[Future[tuple[Any, ...] | None]], process: int

@@ -36,6 +36,7 @@ MAX_PIXELS = 89_478_485  # Pillow's own limit: a quarter of a gigabyte as RGB
 # Only these of Pillow's formats: some others start programs, such as a PostScript interpreter.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _pillow_lock = threading.Lock()
+_registered = False
 _MODES = {"rgb": "RGB", "grayscale": "L", "rgba": "RGBA"}
 
 
@@ -79,8 +80,11 @@ def _register_formats() -> None:
         from PIL import Image
     except ImportError as error:
         raise MissingExtraError("Pillow", "images", "an image file") from error
-    with _pillow_lock:  # threads that came while it loads would find some formats unknown
-        Image.init()
+    global _registered
+    if not _registered:
+        with _pillow_lock:  # threads that came while it loads would find some formats unknown
+            Image.init()
+            _registered = True
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
