@@ -264,3 +264,25 @@ def read_safetensors(path: str) -> tuple[dict[str, str], dict[str, NDArray[Any]]
 def write_safetensors(
     path: str, metadata: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]
 ) -> None: ...
+def uniforms(
+    seed: int, epoch: int, place: int, samples: NDArray[np.int64], count: int
+) -> NDArray[np.float32]:
+    """[len(samples), count] in [0, 1): a sample's numbers depend on (seed, epoch, place, sample)."""
+def normals(
+    seed: int, epoch: int, place: int, samples: NDArray[np.int64], count: int
+) -> NDArray[np.float32]:
+    """[len(samples), count] of mean 0 and deviation 1."""
+def warp_images(
+    images: NDArray[Any], matrices: NDArray[Any], nodes: NDArray[Any] | None = None,
+    row_weights: NDArray[Any] | None = None, column_weights: NDArray[Any] | None = None,
+    border: str = "constant", fill: float = 0.0, threads: int = 1,
+) -> NDArray[np.float32]:
+    """images [N, H, W, C], uint8 or float32. With (x, y) = (X, Y) + displacement, pixel (X, Y) is
+    read at column m0 x + m1 y + m2, row m3 x + m4 y + m5; matrices [N, 6]. The displacement is
+    row_weights [H, R] * nodes [N, 2, R, K] * column_weights [K, W]. border: constant reflect
+    nearest."""
+def resize_images(
+    images: NDArray[Any], height: int, width: int, filter: str = "bilinear",
+    boxes: NDArray[Any] | None = None, threads: int = 1,
+) -> NDArray[Any]:
+    """filter: nearest box bilinear bicubic lanczos3; boxes [N, 4]: top, left, height, width."""
