@@ -14,6 +14,7 @@
 #include "kernels/pool-inl.h"
 #include "kernels/layout-inl.h"
 #include "kernels/optimizer-inl.h"
+#include "kernels/gradient-inl.h"
 // clang-format on
 
 namespace striate::STRIATE_ISA_NAMESPACE {
@@ -81,6 +82,10 @@ constexpr KernelTable make_table(const char* isa) {
           adam,
           rmsprop,
           sdlm,
+          regularize,
+          sum_squares,
+          clip,
+          moving_average,
           fma_chain};
 }
 

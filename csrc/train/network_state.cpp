@@ -12,6 +12,12 @@ namespace {
 // Floats of gradient that a thread sums and applies at once: 16 KiB, half an L1 cache.
 constexpr std::int64_t kChunk = 4096;
 
+void append_chunks(const Parameter& p, std::size_t index, std::vector<GradientChunk>* chunks) {
+  const std::int64_t size = align_up(p.spec.shape.size());
+  for (std::int64_t at = 0; at < size; at += kChunk)
+    chunks->push_back({p.offset + at, std::min(kChunk, size - at), index});
+}
+
 std::int64_t shard_begin(std::int64_t shard, std::int64_t blocks, std::int64_t shards) {
   return shard * blocks / shards;
 }
@@ -25,6 +31,7 @@ Network::State::State(Graph g, ValueId out, std::uint64_t s)
   values = Storage(table.floats());
   initialize(table, seed, values.data());
   for (const Parameter& p : table.all()) each.push_back(values.data() + p.offset);
+  rules.resize(table.all().size());
 }
 
 std::size_t Network::State::index(int parameter) const {
@@ -106,15 +113,12 @@ void Network::State::prepare(const Pass& pass, std::int64_t blocks, std::int64_t
   }
 }
 
-std::vector<std::pair<std::int64_t, std::int64_t>> Network::State::gradient_chunks(
-    const Plan& plan) const {
-  std::vector<std::pair<std::int64_t, std::int64_t>> chunks;
+std::vector<GradientChunk> Network::State::gradient_chunks(const Plan& plan) const {
+  std::vector<GradientChunk> chunks;
   if (plan.backward.empty()) return chunks;
-  for (const Parameter& p : table.all()) {
-    if (!p.spec.trainable && !plan.options.all_parameters) continue;
-    const std::int64_t size = align_up(p.spec.shape.size());
-    for (std::int64_t at = 0; at < size; at += kChunk)
-      chunks.emplace_back(p.offset + at, std::min(kChunk, size - at));
+  for (std::size_t i = 0; i < table.all().size(); ++i) {
+    const Parameter& p = table.all()[i];
+    if (p.spec.trainable || plan.options.all_parameters) append_chunks(p, i, &chunks);
   }
   return chunks;
 }
@@ -138,14 +142,63 @@ void Network::State::run_shard(const Pass& pass, const Executor& executor, std::
   }
 }
 
-void Network::State::reduce_chunk(const Pass& pass, std::int64_t chunk, std::int64_t shard_total) {
-  const auto [begin, n] = pass.ready->chunks[static_cast<std::size_t>(chunk)];
+float* Network::State::sum_shards(const GradientChunk& chunk, std::int64_t shard_total) {
   const float* parts[64];
   for (std::int64_t s = 0; s < shard_total; ++s)
-    parts[s] = shards.data() + s * table.floats() + begin;
-  float* sum = shards.data() + begin;
-  if (shard_total > 1) kernels.sum_tree(n, static_cast<std::int32_t>(shard_total), parts, sum);
-  (*pass.reduce)(begin, n, sum);
+    parts[s] = shards.data() + s * table.floats() + chunk.begin;
+  float* sum = shards.data() + chunk.begin;
+  if (shard_total > 1)
+    kernels.sum_tree(chunk.n, static_cast<std::int32_t>(shard_total), parts, sum);
+  return sum;
+}
+
+void Network::State::update_weights(Team& team, const Pass& pass, std::int64_t shard_total) {
+  const std::vector<GradientChunk>& chunks = pass.ready->chunks;
+  const auto count = static_cast<std::int64_t>(chunks.size());
+  GradientUpdate& step = *pass.update;
+  const bool meet = step.needs_scales();
+  team.for_each(count, [&](std::int64_t c) {
+    const auto i = static_cast<std::size_t>(c);
+    float* gradient = sum_shards(chunks[i], shard_total);
+    step.gather(i, gradient);
+    if (!meet) step.apply(i, gradient);
+  });
+  if (!meet) return;
+  team.for_each(1, [&](std::int64_t) { step.find_scales(); });
+  team.for_each(count, [&](std::int64_t c) {
+    const auto i = static_cast<std::size_t>(c);
+    step.apply(i, shards.data() + chunks[i].begin);
+  });
+}
+
+double Network::State::penalty() {
+  if (kept_penalty_version == version) return kept_penalty;
+  std::vector<GradientChunk> chunks;
+  for (std::size_t i = 0; i < table.all().size(); ++i)
+    if (table.all()[i].spec.trainable && rules[i].regularized())
+      append_chunks(table.all()[i], i, &chunks);
+  kept_penalty = 0.0;
+  parallel_region(1, [&](Team&) {
+    for (const GradientChunk& c : chunks)
+      kept_penalty += regularize(rules[c.parameter], c, values.data(), nullptr, kernels);
+  });
+  kept_penalty_version = version;
+  return kept_penalty;
+}
+
+void Network::State::require_average() const {
+  if (!update || !update->options().use_ema)
+    throw ValueError("the network keeps no average of its weights: compile with use_ema");
+}
+
+void Network::State::use_average(bool on) {
+  if (on == average_in_use || !update || !update->average()) return;
+  for (const Parameter& p : table.all())
+    if (p.spec.trainable)
+      std::swap_ranges(values.data() + p.offset, values.data() + p.offset + p.spec.shape.size(),
+                       update->average() + p.offset);
+  average_in_use = on;
+  ++version;
 }
 
 BatchLoss Network::State::run(const Pass& pass) {
@@ -164,8 +217,11 @@ BatchLoss Network::State::run(const Pass& pass) {
                 arenas[static_cast<std::size_t>(team.rank())].data());
     });
     if (pass.reduce)
-      team.for_each(static_cast<std::int64_t>(pass.ready->chunks.size()),
-                    [&](std::int64_t c) { reduce_chunk(pass, c, shard_total); });
+      team.for_each(static_cast<std::int64_t>(pass.ready->chunks.size()), [&](std::int64_t c) {
+        const GradientChunk& chunk = pass.ready->chunks[static_cast<std::size_t>(c)];
+        (*pass.reduce)(chunk, sum_shards(chunk, shard_total));
+      });
+    if (pass.update) update_weights(team, pass, shard_total);
   });
   pass.ready->packed_version = version;
   BatchLoss total;

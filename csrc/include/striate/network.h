@@ -26,7 +26,7 @@ struct ParameterInfo {
 };
 
 struct BatchLoss {
-  double loss = 0.0;         // mean over the batch of weight * loss
+  double loss = 0.0;  // mean over the batch of weight * loss, plus the regularizers' penalties
   std::int64_t correct = 0;  // samples classified right
 };
 
@@ -55,7 +55,11 @@ class Network {
   const float* parameter(int index) const;
   void set_parameter(int index, const float* values);
   void set_trainable(int index, bool trainable);
-  std::uint64_t weights_hash() const;  // FNV-1a over all parameter bytes, in order
+  // Penalties: a parameter that is trained adds l1 * sum |w| + l2 * sum w^2 to the loss. ValueError
+  // unless both are finite and at least 0.
+  void set_regularizer(int index, double l1, double l2);
+  void set_weight_decay(int index, bool on);  // whether an optimizer's weight decay is for it
+  std::uint64_t weights_hash() const;         // FNV-1a over all parameter bytes, in order
 
   // What training needs. Forgets an earlier optimizer's state. Throws ShapeError unless the output
   // is a vector, ValueError for an option out of its domain; nothing has changed then.
@@ -64,14 +68,15 @@ class Network {
   void set_schedule(const Schedule& schedule);
   void set_learning_rate(double rate);  // ends a schedule
   double learning_rate() const;
-  std::int64_t iterations() const;
+  std::int64_t iterations() const;  // batches trained
   void set_iterations(std::int64_t iterations);
   void set_check_numerics(bool on);
   bool check_numerics() const;
 
-  // One optimizer step. outputs: [count][K] (probabilities where the last layer is a softmax), or
-  // null. Throws ShapeError or ValueError for labels that do not fit the loss or the output, before
-  // anything changes; NumericsError (with check_numerics) before the update.
+  // One optimizer step (or a part of one: gradient_accumulation_steps). outputs: [count][K]
+  // (probabilities where the last layer is a softmax), or null. Throws ShapeError or ValueError for
+  // labels that do not fit the loss or the output, before anything changes; NumericsError (with
+  // check_numerics) before the update.
   BatchLoss train_batch(const Batch& batch, float* outputs = nullptr);
   BatchLoss test_batch(const Batch& batch, float* outputs = nullptr);
   // outputs: [count][output_shape().size()]. Needs no compile.
@@ -86,10 +91,19 @@ class Network {
   void estimate_curvature(const Batch& batch);
   const float* curvature(int parameter) const;
 
-  // Optimizer slots, flat buffers in parameter order; empty before the first step.
+  // Optimizer slots, flat buffers in parameter order; empty before the first step. With the
+  // parameters and iterations() they are all that the next step depends on. ValueError while
+  // averages are in use.
   std::int64_t flat_size() const;
   std::map<std::string, const float*> optimizer_state() const;
   void set_optimizer_state(const std::map<std::string, const float*>& slots);
+
+  // With use_ema: puts the trainable parameters' moving averages in the parameters' place, to
+  // evaluate or save them, and back. Training puts the parameters back first. Before the first
+  // step there is no average, and nothing is done. Throws ValueError without use_ema.
+  void use_average(bool on);
+  bool average_in_use() const;
+  void overwrite_with_average();  // for good: the parameters become their averages
 
   // What batches of `batch` samples take. training: throws ValueError before compile.
   MemoryUse memory(std::int64_t batch, bool training) const;
