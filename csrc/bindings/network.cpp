@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "bindings/bindings.h"
@@ -67,13 +68,18 @@ void add_labels(const Network& net, const py::array& x, const py::array& y,
     throw ShapeError("x has " + std::to_string(x.shape(0)) + " samples, y has " +
                      std::to_string(y.ndim() < 1 ? 0 : y.shape(0)));
   if (!(y.flags() & py::array::c_style)) throw ShapeError("y must be C-contiguous here");
-  const std::int64_t classes = net.output_shape().size();
-  if (y.ndim() == 1 && py::isinstance<py::array_t<std::int64_t>>(y)) {
+  const Shape& output = net.output_shape();
+  const auto& sizes = output.extents();
+  const std::int64_t outputs = output.size();
+  const bool positions =
+      y.ndim() == output.rank() && std::equal(y.shape() + 1, y.shape() + y.ndim(), sizes.begin());
+  if (positions && py::isinstance<py::array_t<std::int64_t>>(y)) {
     b->labels = static_cast<const std::int64_t*>(y.data());
-  } else if (y.ndim() == 2 && y.shape(1) == classes && py::isinstance<py::array_t<float>>(y)) {
+  } else if (y.ndim() == 2 && y.shape(1) == outputs && py::isinstance<py::array_t<float>>(y)) {
     b->targets = static_cast<const float*>(y.data());
   } else {
-    throw ShapeError("y must be int64 [N] or float32 [N, " + std::to_string(classes) + "] here");
+    throw ShapeError("y must be int64 labels [N, ...], one a row of the output " + output.str() +
+                     ", or float32 targets [N, " + std::to_string(outputs) + "] here");
   }
   if (weights.is_none()) return;
   if (!py::isinstance<Floats>(weights))
@@ -187,6 +193,8 @@ void compile(Network& net, const std::string& loss, const py::dict& loss_options
   l.kind = loss_kind(loss);
   read(loss_options, "from_logits", &l.from_logits);
   read(loss_options, "j", &l.j);
+  read(loss_options, "label_smoothing", &l.label_smoothing);
+  read(loss_options, "delta", &l.delta);
   OptimizerOptions o;
   o.kind = optimizer_kind(optimizer);
   read(d, "learning_rate", &o.learning_rate);

@@ -103,16 +103,17 @@ void Executor::forward(const Batch& batch, std::int64_t block, const ParameterVi
 void Executor::run_loss(const Batch& batch, const BlockRange& r, float scale, int order,
                         float* arena, BatchResult* result) const {
   const PlannedValue& out = plan_.values[static_cast<std::size_t>(plan_.output)];
-  std::int64_t labels[kLanes];
+  const std::int64_t* labels[kLanes];
   const float* targets[kLanes];
   float weights[kLanes];
   LossArgs a;
   a.samples = r.samples;
-  a.classes = out.shape.size();
+  a.positions = loss_positions(out.shape);
+  a.classes = loss_classes(out.shape);
   for (int n = 0; n < r.samples; ++n) {
     const std::int64_t row = batch.row(r.first + n);
-    if (batch.labels) labels[n] = batch.labels[row];
-    if (batch.targets) targets[n] = batch.targets + row * a.classes;
+    if (batch.labels) labels[n] = batch.labels + row * a.positions;
+    if (batch.targets) targets[n] = batch.targets + row * out.shape.size();
     if (batch.weights) weights[n] = batch.weights[row];
   }
   a.outputs = arena + out.offset;

@@ -82,9 +82,7 @@ std::uint64_t Network::weights_hash() const {
 
 void Network::compile(const LossOptions& loss, const OptimizerOptions& optimizer) {
   const std::lock_guard<std::mutex> lock(s_->busy);
-  if (output_shape().rank() != 1)
-    throw ShapeError("the output is " + output_shape().str() +
-                     ", a loss takes a vector: is a Flatten missing?");
+  check_loss(loss, output_shape());
   auto fresh = std::make_unique<GradientUpdate>(optimizer, s_->kernels);
   s_->use_average(false);
   s_->update = std::move(fresh);

@@ -74,14 +74,17 @@ void Network::State::check_batch(const Batch& batch, bool with_labels) const {
   if (batch.count < 1) throw ShapeError("the batch is empty");
   if (!batch.x && !batch.bytes) throw ValueError("the batch has no samples: x and bytes are null");
   if (!with_labels) return;
-  const std::int64_t classes = graph.shape(output).size();
   if (takes_labels(compiled_loss().kind)) {
     if (!batch.labels)
       throw ShapeError("this loss takes integer labels, one a sample; got rows of targets");
-    for (std::int64_t i = 0; i < batch.count; ++i) {
-      const std::int64_t label = batch.labels[batch.row(i)];
+    const std::int64_t classes = loss_classes(graph.shape(output));
+    const std::int64_t positions = loss_positions(graph.shape(output));
+    for (std::int64_t i = 0; i < batch.count * positions; ++i) {
+      const std::int64_t at = batch.row(i / positions) * positions + i % positions;
+      const std::int64_t label = batch.labels[at];
       if (label < 0 || label >= classes)
-        throw ValueError("label " + std::to_string(label) + " of sample " + std::to_string(i) +
+        throw ValueError("label " + std::to_string(label) + " of sample " +
+                         std::to_string(i / positions) +
                          " of the batch is out of range: the output has " +
                          std::to_string(classes) + " classes, 0 to " + std::to_string(classes - 1));
     }

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         metrics,
         models,
         optimizers,
+        regularizers,
         schedules,
         utils,
     )
@@ -50,8 +51,8 @@ if TYPE_CHECKING:
 _SUBMODULES = frozenset(
     {
         "activations", "applications", "callbacks", "cli", "datasets", "errors", "initializers",
-        "layers", "losses", "metrics", "models", "optimizers", "recipes", "schedules", "utils",
-        "viz",
+        "layers", "losses", "metrics", "models", "optimizers", "recipes", "regularizers",
+        "schedules", "utils", "viz",
     }
 )  # fmt: skip
 _NAMES = {
@@ -80,6 +81,7 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "regularizers",
     "schedules",
     "set_num_threads",
     "set_random_seed",

@@ -11,8 +11,8 @@ struct Batch {
   std::int64_t count = 0;               // samples in this batch
   // The batch is samples rows[0..count) of x, labels, targets and weights; null: 0..count-1.
   const std::int64_t* rows = nullptr;
-  const std::int64_t* labels = nullptr;  // [N], in [0, K): checked by Network
-  const float* targets = nullptr;        // [N, K]
+  const std::int64_t* labels = nullptr;  // [N], or [N, ...] a position: see loss.h; in [0, K)
+  const float* targets = nullptr;        // [N, ..., K]: of the output's shape
   const float* weights = nullptr;        // [N]; null: all 1
 
   std::int64_t row(std::int64_t i) const { return rows ? rows[i] : i; }

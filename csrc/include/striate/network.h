@@ -27,7 +27,7 @@ struct ParameterInfo {
 
 struct BatchLoss {
   double loss = 0.0;  // mean over the batch of weight * loss, plus the regularizers' penalties
-  std::int64_t correct = 0;  // samples classified right
+  std::int64_t correct = 0;  // samples classified right; positions, where outputs have them
 };
 
 struct MemoryUse {  // bytes, known before any is allocated
@@ -61,8 +61,8 @@ class Network {
   void set_weight_decay(int index, bool on);  // whether an optimizer's weight decay is for it
   std::uint64_t weights_hash() const;         // FNV-1a over all parameter bytes, in order
 
-  // What training needs. Forgets an earlier optimizer's state. Throws ShapeError unless the output
-  // is a vector, ValueError for an option out of its domain; nothing has changed then.
+  // What training needs. Forgets an earlier optimizer's state. Throws ShapeError for an output that
+  // the loss does not take, ValueError for an option out of its domain; nothing has changed then.
   void compile(const LossOptions& loss, const OptimizerOptions& optimizer);
   // Replaces the constant rate; learning_rate() is its value at iterations().
   void set_schedule(const Schedule& schedule);
