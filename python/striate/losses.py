@@ -45,6 +45,8 @@ class Loss:
     """The core's name, and Keras's."""
     integer_labels: ClassVar[bool] = False
     """Whether labels are class numbers (N, ..), rather than targets (N, .., K)."""
+    has_classes: ClassVar[bool] = False
+    """Whether the output's last axis is classes, each position of the others having an answer."""
 
     def __init__(
         self, *, name: str | None = None, reduction: str | None = None, dtype: str | None = None
@@ -132,7 +134,7 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     """
 
     kind = "sparse_categorical_crossentropy"
-    integer_labels = True
+    integer_labels = has_classes = True
 
     def __init__(
         self,
@@ -160,6 +162,7 @@ class CategoricalCrossentropy(_Crossentropy):
     """
 
     kind = "categorical_crossentropy"
+    has_classes = True
 
     def __init__(
         self,
@@ -256,6 +259,7 @@ class KLDivergence(Loss):
     """sum_k y[k] log(y[k] / p[k]), for probabilities y and p (N, .., K), both clipped at 1e-7."""
 
     kind = "kl_divergence"
+    has_classes = True
 
 
 class MAPLoss(Loss):
@@ -269,7 +273,7 @@ class MAPLoss(Loss):
     """
 
     kind = "map"
-    integer_labels = True
+    integer_labels = has_classes = True
 
     def __init__(self, j: float = 0.1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
