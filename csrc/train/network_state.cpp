@@ -79,14 +79,14 @@ void Network::State::check_batch(const Batch& batch, bool with_labels) const {
       throw ShapeError("this loss takes integer labels, one a sample; got rows of targets");
     const std::int64_t classes = loss_classes(graph.shape(output));
     const std::int64_t positions = loss_positions(graph.shape(output));
-    for (std::int64_t i = 0; i < batch.count * positions; ++i) {
-      const std::int64_t at = batch.row(i / positions) * positions + i % positions;
-      const std::int64_t label = batch.labels[at];
-      if (label < 0 || label >= classes)
-        throw ValueError("label " + std::to_string(label) + " of sample " +
-                         std::to_string(i / positions) +
-                         " of the batch is out of range: the output has " +
-                         std::to_string(classes) + " classes, 0 to " + std::to_string(classes - 1));
+    for (std::int64_t i = 0; i < batch.count; ++i) {
+      const std::int64_t* labels = batch.labels + batch.row(i) * positions;
+      for (std::int64_t p = 0; p < positions; ++p)
+        if (labels[p] < 0 || labels[p] >= classes)
+          throw ValueError("label " + std::to_string(labels[p]) + " of sample " +
+                           std::to_string(i) + " of the batch is out of range: the output has " +
+                           std::to_string(classes) + " classes, 0 to " +
+                           std::to_string(classes - 1));
     }
   } else if (!batch.targets) {
     throw ShapeError("this loss takes targets of the output's shape; got integer labels");
