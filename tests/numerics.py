@@ -240,32 +240,58 @@ LAYERS: dict[str, Layer] = {
 }  # fmt: skip
 
 
+def over_positions(loss: Doubles) -> Doubles:
+    """One number a sample: the mean over whatever axes are left."""
+    return loss.reshape(len(loss), -1).mean(axis=1)
+
+
 def categorical_crossentropy(
-    outputs: Doubles, targets: Doubles, *, from_logits: bool = False
+    outputs: Doubles, targets: Doubles, *, from_logits: bool = False, label_smoothing: float = 0.0
 ) -> Doubles:
+    targets = targets.reshape(outputs.shape)
+    targets = targets * (1 - label_smoothing) + label_smoothing / outputs.shape[-1]
     if from_logits:
         outputs = softmax(outputs)
-    p = outputs / outputs.sum(axis=1, keepdims=True)
-    return -(targets * np.log(np.clip(p, EPSILON, 1 - EPSILON))).sum(axis=1)
+    p = outputs / outputs.sum(axis=-1, keepdims=True)
+    return over_positions(-(targets * np.log(np.clip(p, EPSILON, 1 - EPSILON))).sum(axis=-1))
 
 
 def sparse_categorical_crossentropy(
-    outputs: Doubles, labels: NDArray[np.int64], *, from_logits: bool = False
+    outputs: Doubles, labels: NDArray[np.int64], **options: Any
 ) -> Doubles:
-    one_hot = np.eye(outputs.shape[1])[labels]
-    return categorical_crossentropy(outputs, one_hot, from_logits=from_logits)
+    return categorical_crossentropy(outputs, np.eye(outputs.shape[-1])[labels], **options)
 
 
 def binary_crossentropy(
-    outputs: Doubles, targets: Doubles, *, from_logits: bool = False
+    outputs: Doubles, targets: Doubles, *, from_logits: bool = False, label_smoothing: float = 0.0
 ) -> Doubles:
+    targets = targets.reshape(outputs.shape) * (1 - label_smoothing) + label_smoothing / 2
     p = activation(outputs, (), kind="sigmoid") if from_logits else outputs
     p = np.clip(p, EPSILON, 1 - EPSILON)
-    return -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).mean(axis=1)
+    return over_positions(-(targets * np.log(p) + (1 - targets) * np.log(1 - p)))
 
 
 def mean_squared_error(outputs: Doubles, targets: Doubles) -> Doubles:
-    return ((outputs - targets) ** 2).mean(axis=1)
+    return over_positions((outputs - targets.reshape(outputs.shape)) ** 2)
+
+
+def mean_absolute_error(outputs: Doubles, targets: Doubles) -> Doubles:
+    return over_positions(np.abs(outputs - targets.reshape(outputs.shape)))
+
+
+def huber(outputs: Doubles, targets: Doubles, *, delta: float = 1.0) -> Doubles:
+    e = np.abs(outputs - targets.reshape(outputs.shape))
+    return over_positions(np.where(e <= delta, e**2 / 2, delta * e - delta**2 / 2))
+
+
+def hinge(outputs: Doubles, targets: Doubles) -> Doubles:
+    return over_positions(np.maximum(1 - targets.reshape(outputs.shape) * outputs, 0))
+
+
+def kl_divergence(outputs: Doubles, targets: Doubles) -> Doubles:
+    targets = np.clip(targets.reshape(outputs.shape).astype(np.float64), EPSILON, 1)
+    p = np.clip(outputs, EPSILON, 1)
+    return over_positions((targets * np.log(targets / p)).sum(axis=-1))
 
 
 def map_loss(penalties: Doubles, labels: NDArray[np.int64], *, j: float = 0.1) -> Doubles:
@@ -279,6 +305,10 @@ LOSSES: dict[str, Callable[..., Doubles]] = {
     "categorical_crossentropy": categorical_crossentropy,
     "binary_crossentropy": binary_crossentropy,
     "mean_squared_error": mean_squared_error,
+    "mean_absolute_error": mean_absolute_error,
+    "huber": huber,
+    "hinge": hinge,
+    "kl_divergence": kl_divergence,
     "map": map_loss,
 }
 TAKES_LABELS = ("sparse_categorical_crossentropy", "map")

@@ -152,15 +152,20 @@ def make_data(net: Net, network: _core.Network, batch: int, seed: int) -> Data:
             break
     else:
         raise AssertionError(f"{net.name}: no data away from the kinks")
-    features = outputs(net, params, x[:1].astype(np.float64)).size
-    return Data(x, make_targets(net, rng, batch, features))
+    shape = outputs(net, params, x[:1].astype(np.float64)).shape[1:]
+    return Data(x, make_targets(net, rng, batch, shape))
 
 
-def make_targets(net: Net, rng: np.random.Generator, batch: int, features: int) -> NDArray[Any]:
+def make_targets(
+    net: Net, rng: np.random.Generator, batch: int, shape: tuple[int, ...]
+) -> NDArray[Any]:
     if net.loss in numerics.TAKES_LABELS:
-        return rng.integers(0, features, size=batch)
-    if net.loss == "categorical_crossentropy":  # rows that need not add up to 1
+        return rng.integers(0, shape[-1], size=(batch, *shape[:-1]))
+    features = int(np.prod(shape))
+    if net.loss in ("categorical_crossentropy", "kl_divergence"):  # need not add up to 1
         return rng.uniform(0.0, 1.0, size=(batch, features)).astype(np.float32)
+    if net.loss == "hinge":
+        return rng.choice([-1.0, 1.0], size=(batch, features)).astype(np.float32)
     if net.loss == "binary_crossentropy":
         return rng.uniform(0.05, 0.95, size=(batch, features)).astype(np.float32)
     return rng.normal(size=(batch, features)).astype(np.float32)

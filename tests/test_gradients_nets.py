@@ -28,7 +28,20 @@ LOSS_NETS = [
     loss_net("categorical_probabilities", "sigmoid", CATEGORICAL),
     loss_net("binary_logits", "linear", BINARY, **LOGITS),
     loss_net("binary_probabilities", "sigmoid", BINARY),
+    loss_net("sparse_smoothed_logits", "linear", SPARSE, label_smoothing=0.2, **LOGITS),
+    loss_net("sparse_smoothed_softmax", "softmax", SPARSE, label_smoothing=0.1),
+    loss_net("sparse_smoothed_probabilities", "sigmoid", SPARSE, label_smoothing=0.3),
+    loss_net("categorical_smoothed", "softmax", CATEGORICAL, label_smoothing=0.2),
+    loss_net("categorical_all_smooth", "softmax", CATEGORICAL, label_smoothing=1.0),
+    loss_net("binary_smoothed_logits", "linear", BINARY, label_smoothing=0.2, **LOGITS),
+    loss_net("binary_smoothed", "sigmoid", BINARY, label_smoothing=0.3),
     loss_net("squared", "linear", SQUARED),
+    loss_net("absolute", "linear", "mean_absolute_error"),
+    loss_net("huber", "linear", "huber"),
+    loss_net("huber_half", "linear", "huber", delta=0.5),
+    loss_net("hinge", "linear", "hinge"),
+    loss_net("kl_divergence", "softmax", "kl_divergence"),
+    loss_net("kl_divergence_of_sigmoids", "sigmoid", "kl_divergence"),
     loss_net("map", "silu", "map"),
     loss_net("map_j_2", "silu", "map", j=2.0),
 ]
@@ -42,6 +55,64 @@ def test_losses(net: Net, batch: int) -> None:
 
 def test_all_losses_are_there() -> None:
     assert {net.loss for net in LOSS_NETS} == set(LOSSES)
+
+
+def image_loss(name: str, last: str, loss: str, **options: float | bool) -> Net:
+    """An output [2, 3, 4]: six positions of four classes."""
+    return Net(name, (3, 4, 2), (conv(4, (2, 2)), act(last)), loss, options)
+
+
+IMAGE_LOSS_NETS = [
+    image_loss("sparse_logits", "linear", SPARSE, **LOGITS),
+    image_loss("sparse_fused_softmax", "softmax", SPARSE, label_smoothing=0.1),
+    image_loss("sparse_probabilities", "sigmoid", SPARSE),
+    image_loss("categorical_fused_softmax", "softmax", CATEGORICAL),
+    image_loss("categorical_logits", "linear", CATEGORICAL, label_smoothing=0.2, **LOGITS),
+    image_loss("kl_divergence", "softmax", "kl_divergence"),
+    image_loss("binary", "sigmoid", BINARY),
+    image_loss("squared", "tanh", SQUARED),
+    image_loss("absolute", "linear", "mean_absolute_error"),
+]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8, 19])
+@pytest.mark.parametrize("net", IMAGE_LOSS_NETS, ids=lambda net: net.name)
+def test_losses_at_every_position(net: Net, batch: int) -> None:
+    small_nets.check_gradients(net, batch, seed=40 + batch)
+    network = small_nets.build(net)
+    data = small_nets.make_data(net, network, batch, seed=41)
+    handed_out = np.zeros((batch, 2, 3, 4), np.float32)
+    _, right = network.test_batch(data.x, None, data.y, None, handed_out)
+    np.testing.assert_allclose(handed_out, network.predict(data.x), rtol=1e-6)
+    if net.loss in (SPARSE, CATEGORICAL):
+        labels = data.y if net.loss == SPARSE else data.y.reshape(handed_out.shape).argmax(axis=-1)
+        assert right == (handed_out.argmax(axis=-1) == labels).sum()
+
+
+@pytest.mark.parametrize("batch", [3, 19])
+def test_regularizers(batch: int) -> None:
+    """Loss and gradients have the penalties of the trainable parameters, and of no others."""
+    net = COMPOSED[0]
+    network = small_nets.build(net)
+    rules = {0: (0.02, 0.0), 1: (0.0, 0.3), 2: (0.05, 0.1), 6: (0.5, 0.5)}
+    plain = small_nets.make_data(net, network, batch, seed=50)
+    before = network.gradients(plain.x, plain.y)
+    for index, (l1, l2) in rules.items():
+        network.set_regularizer(index, l1, l2)
+    network.set_trainable(6, False)
+    after = network.gradients(plain.x, plain.y)
+    penalty = 0.0
+    for index, w in enumerate(small_nets.parameters(network)):
+        l1, l2 = (0.0, 0.0) if index == 6 else rules.get(index, (0.0, 0.0))
+        penalty += l1 * np.abs(w).sum() + l2 * np.square(w).sum()
+        want = before[1][index] + l1 * np.sign(w) + 2 * l2 * w
+        np.testing.assert_allclose(after[1][index], want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(after[2], before[2])
+    assert penalty > 0.1
+    assert after[0] == pytest.approx(before[0] + penalty, rel=1e-6)
+    assert network.test_batch(plain.x, None, plain.y)[0] == pytest.approx(after[0], rel=1e-6)
+    assert network.train_batch(plain.x, None, plain.y)[0] == pytest.approx(after[0], rel=1e-6)
+    assert network.test_batch(plain.x, None, plain.y)[0] != pytest.approx(after[0], rel=1e-6)
 
 
 POOL_2 = pool("max", (2, 2), (2, 2))

@@ -25,6 +25,32 @@ def test_top_k(k) -> None:
     assert sparse.result() == 0.0
 
 
+@pytest.mark.parametrize("k", [1, 3])
+def test_top_k_at_every_position(k) -> None:
+    outputs, labels = OUTPUTS.reshape(5, 2, 3, 6), LABELS.reshape(5, 2, 3)
+    flat = metrics.SparseTopKCategoricalAccuracy(k)
+    flat.update_state(LABELS, OUTPUTS)
+    sparse = metrics.SparseTopKCategoricalAccuracy(k)
+    sparse.update_state(labels, outputs)
+    dense = metrics.TopKCategoricalAccuracy(k)
+    dense.update_state(ONE_HOT.reshape(5, 36), outputs)  # as a model hands targets out
+    assert flat.result() == pytest.approx(sparse.result()) == pytest.approx(dense.result())
+    with pytest.raises(ShapeError, match="takes integer labels"):
+        sparse.update_state(labels[:, 0], outputs)
+    with pytest.raises(ShapeError, match="takes one-hot labels"):
+        dense.update_state(labels, outputs)
+
+
+def test_top_k_by_hand() -> None:
+    """Three of four labels are among the two largest; by default among five."""
+    outputs = np.array([[0.1, 0.5, 0.4], [0.2, 0.3, 0.5], [0.6, 0.3, 0.1], [0.1, 0.2, 0.7]])
+    metric = metrics.SparseTopKCategoricalAccuracy(2)
+    metric.update_state(np.array([2, 0, 0, 1]), outputs)
+    assert metric.result() == 0.75
+    assert metrics.TopKCategoricalAccuracy().k == metrics.SparseTopKCategoricalAccuracy().k == 5
+    assert metrics.TopKCategoricalAccuracy().name == "top_k_categorical_accuracy"
+
+
 def test_accuracies() -> None:
     expected = (OUTPUTS.argmax(axis=1) == LABELS).mean()
     sparse, dense = metrics.SparseCategoricalAccuracy(), metrics.CategoricalAccuracy()

@@ -107,7 +107,9 @@ def test_names(name) -> None:
         Adam(0.2, 0.8, 0.9, 1e-5),
         AdamW(0.2, 0.3),
         RMSprop(0.2, 0.8, 0.1, 1e-5, True),
-        SDLM(0.2, 0.5, 100),
+        SDLM(0.2, 0.5, 100, clipvalue=0.5),
+        SGD(0.2, clipnorm=1.0, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=5),
+        Adam(global_clipnorm=0.5, gradient_accumulation_steps=4),
         SGD(optimizers.schedules.CosineDecay(0.1, 10)),
     ],
     ids=repr,
@@ -169,8 +171,10 @@ def test_bad_arguments(make) -> None:
 
 
 def test_unknown_arguments() -> None:
-    with pytest.raises(TypeError, match="clipnorm=1.0 is not supported"):
-        SGD(clipnorm=1.0)
+    with pytest.raises(TypeError, match="loss_scale_factor=2.0 is not supported"):
+        SGD(loss_scale_factor=2.0)
+    with pytest.raises(TypeError, match="amsgrad=True is not supported"):
+        Adam(amsgrad=True)
     with pytest.raises(TypeError, match="momentun is not an argument"):
         SGD(momentun=0.9)
-    Adam(amsgrad=False, clipnorm=None)
+    Adam(amsgrad=False, clipnorm=None, loss_scale_factor=None)

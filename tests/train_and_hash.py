@@ -14,12 +14,13 @@ from striate import _core
 # Batch: samples, of which the last batch is ragged. 1 and 5 run channels in lanes, 19 and more
 # samples in lanes; 128 makes 8 shards, 300 shards of more than one block.
 EPOCHS = {1: 25, 5: 43, 19: 150, 128: 200, 300: 331}
+# Each with an option of those that stand around the update rule.
 OPTIMIZERS = {
-    1: ("sgd", {"learning_rate": 0.01, "momentum": 0.9}),
-    5: ("adam", {"learning_rate": 0.002}),
-    19: ("adam", {"learning_rate": 0.002, "weight_decay": 0.01}),
+    1: ("sgd", {"learning_rate": 0.01, "momentum": 0.9, "gradient_accumulation_steps": 4}),
+    5: ("adam", {"learning_rate": 0.002, "global_clipnorm": 0.3, "use_ema": True}),
+    19: ("adam", {"learning_rate": 0.002, "weight_decay": 0.01, "clipnorm": 0.1}),
     128: ("rmsprop", {"learning_rate": 0.001, "momentum": 0.5, "centered": True}),
-    300: ("sgd", {"learning_rate": 0.05, "momentum": 0.9, "nesterov": True}),
+    300: ("sgd", {"learning_rate": 0.05, "momentum": 0.9, "nesterov": True, "clipvalue": 0.01}),
 }
 
 
@@ -48,7 +49,9 @@ def epoch(batch: int) -> str:
     y = rng.integers(0, 10, size=samples)
     weights = rng.uniform(0.5, 2, size=samples).astype(np.float32)
     network = lenet(seed=7)
-    network.compile("sparse_categorical_crossentropy", {}, *OPTIMIZERS[batch])
+    network.compile("sparse_categorical_crossentropy", {"label_smoothing": 0.1}, *OPTIMIZERS[batch])
+    for kernel in range(0, len(network.parameters()), 2):
+        network.set_regularizer(kernel, 1e-4, 1e-3)
     bits = hashlib.sha256()
     order = _core.shuffled(samples, 7, 0)
     for begin in range(0, samples, batch):

@@ -1,5 +1,7 @@
 #include "bindings/batch_arguments.h"
 
+#include <algorithm>
+
 #include "striate/error.h"
 
 namespace py = pybind11;
@@ -63,14 +65,15 @@ BatchTarget target_of(const py::object& given, const Shape& shape, std::int64_t 
                      std::to_string(y.ndim() < 1 ? 0 : y.shape(0)));
   if (!(y.flags() & py::array::c_style)) throw ShapeError("y must be C-contiguous here");
   const std::int64_t features = shape.size();
-  if (py::isinstance<py::array_t<std::int64_t>>(y) &&
-      y.size() * shape[shape.rank() - 1] == samples * features) {
+  const bool positions = y.ndim() == shape.rank() &&
+                         std::equal(y.shape() + 1, y.shape() + y.ndim(), shape.extents().begin());
+  if (positions && py::isinstance<py::array_t<std::int64_t>>(y)) {
     target.labels = static_cast<const std::int64_t*>(y.data());
-  } else if (y.ndim() >= 2 && y.size() == samples * features &&
-             py::isinstance<py::array_t<float>>(y)) {
+  } else if (y.ndim() == 2 && y.shape(1) == features && py::isinstance<py::array_t<float>>(y)) {
     target.targets = static_cast<const float*>(y.data());
   } else {
-    throw ShapeError("y must be int64 [N] or float32 [N, " + std::to_string(features) + "] here");
+    throw ShapeError("y must be int64 labels [N, ...], one a row of the output " + shape.str() +
+                     ", or float32 targets [N, " + std::to_string(features) + "] here");
   }
   return target;
 }

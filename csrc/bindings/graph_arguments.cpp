@@ -43,12 +43,14 @@ Initializer initializer(const py::tuple& t) {
   if (kind == "variance_scaling") {
     const auto mode = options.contains("mode") ? options["mode"].cast<std::string>() : "fan_in";
     const auto normal = options.contains("normal") && options["normal"].cast<bool>();
+    const auto truncated = !options.contains("truncated") || options["truncated"].cast<bool>();
     return Initializer::variance_scaling(get("scale", 1.0),
                                          mode == "fan_out"   ? Fan::kOut
                                          : mode == "fan_avg" ? Fan::kAverage
                                                              : Fan::kIn,
-                                         normal);
+                                         normal, truncated);
   }
+  if (kind == "orthogonal") return Initializer::orthogonal(get("gain", 1.0));
   if (kind == "fan_in_uniform") return Initializer::fan_in_uniform(get("limit", 2.4));
   throw ValueError("unknown initializer \"" + kind + "\"");
 }

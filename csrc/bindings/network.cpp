@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "bindings/batch_arguments.h"
@@ -134,6 +135,8 @@ OutputLoss output_loss(const py::object& spec) {
   l.options.kind = loss_kind(t[0].cast<std::string>());
   read(options, "from_logits", &l.options.from_logits);
   read(options, "j", &l.options.j);
+  read(options, "label_smoothing", &l.options.label_smoothing);
+  read(options, "delta", &l.options.delta);
   if (t.size() > 2) l.weight = t[2].cast<double>();
   return l;
 }
@@ -151,6 +154,13 @@ OptimizerOptions optimizer_options(const std::string& kind, const py::dict& d) {
   read(d, "rho", &o.rho);
   read(d, "centered", &o.centered);
   read(d, "mu", &o.mu);
+  read(d, "clipnorm", &o.clipnorm);
+  read(d, "clipvalue", &o.clipvalue);
+  read(d, "global_clipnorm", &o.global_clipnorm);
+  read(d, "use_ema", &o.use_ema);
+  read(d, "ema_momentum", &o.ema_momentum);
+  read(d, "ema_overwrite_frequency", &o.ema_overwrite_frequency);
+  read(d, "gradient_accumulation_steps", &o.gradient_accumulation_steps);
   return o;
 }
 
@@ -282,9 +292,14 @@ void bind_network(py::module_& m) {
   cls.def("set_parameter", &set_parameter);
   cls.def("set_trainable", &Network::set_trainable);
   cls.def("set_layer_trainable", &Network::set_layer_trainable, "layer"_a, "trainable"_a);
+  cls.def("set_regularizer", &Network::set_regularizer, "index"_a, "l1"_a, "l2"_a);
+  cls.def("set_weight_decay", &Network::set_weight_decay);
   bind_training(cls);
   cls.def("optimizer_state", &optimizer_state);
   cls.def("set_optimizer_state", &set_optimizer_state);
+  cls.def("use_average", &Network::use_average);
+  cls.def_property_readonly("average_in_use", &Network::average_in_use);
+  cls.def("overwrite_with_average", &Network::overwrite_with_average);
   cls.def("memory", &memory, "batch"_a, "training"_a = true);
   cls.def("weights_hash", [](const Network& net) {
     char text[17];

@@ -176,16 +176,17 @@ void Executor::run_loss(int output, const Where& w) const {
   const Batch& batch = *w.call.batch;
   const BatchTarget& target = batch.targets[index(output)];
   const OutputLoss& loss = (*plan_.options.losses)[index(output)];
-  std::int64_t labels[kLanes];
+  const std::int64_t* labels[kLanes];
   const float* targets[kLanes];
   float weights[kLanes];
   LossArgs a;
   a.samples = w.range.samples;
-  a.classes = out.shape.size();
+  a.positions = loss_positions(out.shape);
+  a.classes = loss_classes(out.shape);
   for (int n = 0; n < a.samples; ++n) {
     const std::int64_t row = batch.row(w.range.first + n);
-    if (target.labels) labels[n] = target.labels[row];
-    if (target.targets) targets[n] = target.targets + row * a.classes;
+    if (target.labels) labels[n] = target.labels + row * a.positions;
+    if (target.targets) targets[n] = target.targets + row * out.shape.size();
     if (target.weights) weights[n] = target.weights[row];
   }
   a.outputs = value(o.value, w);
@@ -200,7 +201,7 @@ void Executor::run_loss(int output, const Where& w) const {
   o.loss->run(a);
   if (o.loss_adds && a.gradient) {
     float* sum = gradient(o.value, w);
-    kernels_.add(a.classes * a.samples, sum, a.gradient, sum);
+    kernels_.add(out.shape.size() * a.samples, sum, a.gradient, sum);
   }
   BatchResult& result =
       w.call.results[w.range.block * static_cast<std::int64_t>(plan_.outputs.size()) + output];

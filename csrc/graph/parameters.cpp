@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/orthogonal.h"
 #include "striate/error.h"
 #include "striate/random.h"
 
@@ -87,6 +88,7 @@ double draw(const ParameterSpec& p, const NormalDraws& draws, std::uint32_t i) {
     case InitializerKind::kVarianceScaling: {
       const double variance = init.first / fan_of(p, init.fan);
       if (!init.normal) return uniform(-std::sqrt(3.0 * variance), std::sqrt(3.0 * variance));
+      if (!init.truncated) return std::sqrt(variance) * stream.normal(i);
       // 0.8796...: a standard normal cut at two sigma has that standard deviation.
       return std::sqrt(variance) / 0.87962566103423978 * draws.truncated(i);
     }
@@ -96,8 +98,21 @@ double draw(const ParameterSpec& p, const NormalDraws& draws, std::uint32_t i) {
         fan = static_cast<double>(p.fan_in_by_output[i % p.fan_in_by_output.size()]);
       return uniform(-init.first / fan, init.first / fan);
     }
+    case InitializerKind::kOrthogonal:
+      break;  // not entry by entry
   }
   return 0.0;
+}
+
+void draw_orthogonal(const Parameter& p, const RandomStream& stream, float* w) {
+  const Shape& shape = p.spec.shape;
+  if (shape.rank() < 2)
+    throw ValueError(p.name + ": an orthogonal initializer is for weights of at least two axes, " +
+                     "these are " + shape.str());
+  const std::int64_t cols = shape[shape.rank() - 1];
+  fill_orthogonal(stream, shape.size() / cols, cols, p.spec.initializer.first, w);
+  for (std::size_t k = 0; k < p.spec.mask.size(); ++k)
+    if (!p.spec.mask[k]) w[k] = 0.0f;
 }
 
 }  // namespace
@@ -108,6 +123,10 @@ void initialize(const ParameterTable& table, std::uint64_t seed, float* flat) {
     const NormalDraws draws(seed, static_cast<std::uint32_t>(i));
     float* w = flat + p.offset;
     const std::int64_t n = p.spec.shape.size();
+    if (p.spec.initializer.kind == InitializerKind::kOrthogonal && p.spec.values.empty()) {
+      draw_orthogonal(p, draws.first(), w);
+      continue;
+    }
     for (std::int64_t k = 0; k < n; ++k) {
       const auto at = static_cast<std::size_t>(k);
       if (!p.spec.values.empty())

@@ -252,6 +252,16 @@ struct KernelTable {
   void (*sdlm)(int64_t n, float eta, float mu, const float* h, float decay, const float* g,
                float* w);
 
+  // ---- gradients on their way to the optimizer: n parameters w, gradient g, in place ----------
+  // g += l1*sign(w) + 2*l2*w, sign(0) = 0. Returns l1 * sum |w| + l2 * sum w*w, the penalty whose
+  // gradient that is; g may be null: the penalty alone.
+  double (*regularize)(int64_t n, float l1, float l2, const float* w, float* g);
+  double (*sum_squares)(int64_t n, const float* g);
+  // g = min(max(g, -limit), limit); a NaN stays one.
+  void (*clip)(int64_t n, float limit, float* g);
+  // average += (w - average) * (1 - momentum).
+  void (*moving_average)(int64_t n, float momentum, const float* w, float* average);
+
   // Runs iterations * 16 independent vector multiply-adds (one for multiply, one for add where the
   // ISA has no FMA) and returns the floating-point operations done: the machine's FMA limit.
   int64_t (*fma_chain)(int64_t iterations);

@@ -20,6 +20,7 @@
 #include "kernels/response_norm-inl.h"
 #include "kernels/normalize-inl.h"
 #include "kernels/depthwise-inl.h"
+#include "kernels/gradient-inl.h"
 // clang-format on
 
 namespace striate::STRIATE_ISA_NAMESPACE {
@@ -99,6 +100,10 @@ constexpr KernelTable make_table(const char* isa) {
           adam,
           rmsprop,
           sdlm,
+          regularize,
+          sum_squares,
+          clip,
+          moving_average,
           fma_chain,
           response_norm,
           response_norm_backward,

@@ -29,7 +29,7 @@ class Conv2D final : public Op {
     kernel.initializer = o_.kernel_initializer;
     kernel.trainable = o_.trainable;
     kernel.fan_in = checked_mul(area, g.group_in());
-    kernel.fan_out = checked_mul(area, g.group_out());
+    kernel.fan_out = checked_mul(area, g.oc);  // Keras's: of the kernel's shape, whatever groups
     kernel.count = kernel.shape.size();
     if (!o_.connections.empty()) describe_connections(area, &kernel);
     std::vector<ParameterSpec> specs{kernel};

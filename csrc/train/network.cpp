@@ -51,14 +51,36 @@ void Network::set_parameter(int index, const float* values) {
 
 void Network::set_trainable(int index, bool trainable) {
   const std::lock_guard<std::mutex> lock(s_->busy);
-  s_->table.all()[s_->index(index)].spec.trainable = trainable;
+  const std::size_t i = s_->index(index);
+  s_->use_average(false);
+  s_->table.all()[i].spec.trainable = trainable;
+  s_->kept_penalty_version = 0;
   s_->plans.clear();
 }
 
 void Network::set_layer_trainable(const std::string& layer, bool trainable) {
   const std::lock_guard<std::mutex> lock(s_->busy);
+  s_->use_average(false);
   s_->table.set_frozen(layer, !trainable);
   s_->plans.clear();
+  s_->kept_penalty_version = 0;
+}
+
+void Network::set_regularizer(int index, double l1, double l2) {
+  const std::lock_guard<std::mutex> lock(s_->busy);
+  ParameterRule& rule = s_->rules[s_->index(index)];
+  for (const double factor : {l1, l2})
+    if (!std::isfinite(factor) || factor < 0.0)
+      throw ValueError("a regularizer's factors must be finite and at least 0, got " +
+                       std::to_string(factor));
+  rule.l1 = l1;
+  rule.l2 = l2;
+  s_->kept_penalty_version = 0;
+}
+
+void Network::set_weight_decay(int index, bool on) {
+  const std::lock_guard<std::mutex> lock(s_->busy);
+  s_->rules[s_->index(index)].weight_decay = on;
 }
 
 std::uint64_t Network::weights_hash() const {
@@ -87,16 +109,15 @@ void Network::compile_outputs(std::vector<OutputLoss> losses, const OptimizerOpt
   for (std::size_t k = 0; k < losses.size(); ++k) {
     if (losses[k].none) continue;
     any = true;
-    if (output_shape(k).rank() != 1)
-      throw ShapeError("the output is " + output_shape(k).str() +
-                       ", a loss takes a vector: is a Flatten missing?");
+    check_loss(losses[k].options, output_shape(k));
     if (!std::isfinite(losses[k].weight))
       throw ValueError("a loss weight must be finite, got " + std::to_string(losses[k].weight));
   }
   if (!any) throw ValueError("no output has a loss: there is nothing to train");
-  auto fresh = std::make_unique<Optimizer>(optimizer, s_->kernels);
+  auto fresh = std::make_unique<GradientUpdate>(optimizer, s_->kernels);
+  s_->use_average(false);
   s_->plans.clear();
-  s_->optimizer = std::move(fresh);
+  s_->update = std::move(fresh);
   s_->losses = std::move(losses);
   s_->compiled = true;
   s_->iterations = 0;
@@ -121,7 +142,6 @@ std::int64_t Network::iterations() const { return s_->iterations; }
 void Network::set_iterations(std::int64_t iterations) {
   if (iterations < 0) throw ValueError("iterations must be at least 0");
   s_->iterations = iterations;
-  if (s_->optimizer) s_->optimizer->set_step(iterations);
 }
 void Network::set_check_numerics(bool on) { s_->numerics = on; }
 bool Network::check_numerics() const { return s_->numerics; }
@@ -129,31 +149,21 @@ bool Network::check_numerics() const { return s_->numerics; }
 BatchLoss Network::train_batch(const Batch& batch, const std::vector<float*>& outputs) {
   const std::lock_guard<std::mutex> lock(s_->busy);
   s_->check_batch(batch, true);
-  if (s_->optimizer->options().kind == OptimizerKind::kSdlm && s_->curvature.size() == 0)
+  GradientUpdate& update = *s_->update;
+  if (update.options().kind == OptimizerKind::kSdlm && s_->curvature.size() == 0)
     throw ValueError("sdlm needs curvatures: call estimate_curvature first");
-  const double rate = s_->schedule.rate(s_->iterations);
+  s_->use_average(false);
   State::Pass pass;
   pass.ready = &s_->ready(PlanPurpose::kTrain, batch.count);
   pass.batch = &batch;
   pass.outputs = &outputs;
-  // The optimizer's clock moves with the first chunk that is applied, so a pass that fails before
-  // (check_numerics) leaves it alone; slots are allocated here, outside the parallel region.
-  Optimizer& optimizer = *s_->optimizer;
-  const std::int64_t before = optimizer.step();
-  optimizer.begin_step(rate, s_->table.floats());
-  auto update = [&](std::int64_t begin, std::int64_t n, const float* g) {
-    optimizer.update(begin, n, g, s_->curvature.data(), s_->values.data());
-  };
-  FunctionRef<void(std::int64_t, std::int64_t, const float*)> reduce(update);
-  pass.reduce = &reduce;
+  pass.update = &update;
   pass.update_state = true;
-  BatchLoss result;
-  try {
-    result = s_->run(pass);
-  } catch (...) {
-    optimizer.set_step(before);
-    throw;
-  }
+  update.begin(s_->schedule.rate(s_->iterations), s_->iterations,
+               {s_->values.data(), s_->table.floats(), s_->curvature.data(), &s_->rules,
+                &pass.ready->chunks});
+  BatchLoss result = s_->run(pass);
+  result.loss += update.penalty();
   ++s_->version;
   ++s_->iterations;
   s_->samples_seen += static_cast<std::uint32_t>(batch.count);
@@ -167,7 +177,9 @@ BatchLoss Network::test_batch(const Batch& batch, const std::vector<float*>& out
   pass.ready = &s_->ready(PlanPurpose::kTest, batch.count);
   pass.batch = &batch;
   pass.outputs = &outputs;
-  return s_->run_in_pieces(pass);
+  BatchLoss result = s_->run_in_pieces(pass);
+  result.loss += s_->penalty();
+  return result;
 }
 
 void Network::predict(const Batch& batch, const std::vector<float*>& outputs) {
@@ -190,10 +202,14 @@ BatchLoss Network::gradients(const Batch& batch, bool training,
       &s_->ready(training ? PlanPurpose::kTrainingGradients : PlanPurpose::kGradients, batch.count);
   pass.batch = &batch;
   pass.input_gradients = &input_gradients;
-  auto keep = [](std::int64_t, std::int64_t, const float*) {};
-  FunctionRef<void(std::int64_t, std::int64_t, const float*)> reduce(keep);
+  auto add_penalty = [&](const GradientChunk& c, float* gradient) {
+    if (s_->table.all()[c.parameter].spec.trainable)
+      regularize(s_->rules[c.parameter], c, s_->values.data(), gradient, s_->kernels);
+  };
+  FunctionRef<void(const GradientChunk&, float*)> reduce(add_penalty);
   pass.reduce = &reduce;
-  const BatchLoss result = s_->run(pass);
+  BatchLoss result = s_->run(pass);
+  result.loss += s_->penalty();
   if (!parameter_gradients.empty())
     for (std::size_t i = 0; i < s_->table.all().size(); ++i) {
       const Parameter& p = s_->table.all()[i];
@@ -220,10 +236,11 @@ void Network::estimate_curvature(const Batch& batch) {
   const Executor executor(pass.ready->plan, s_->graph, s_->table, s_->kernels);
   parallel_region(1, [&](Team& team) { executor.pack(team, back, true); });
   Storage diagonal(s_->table.floats());
-  auto keep = [&](std::int64_t begin, std::int64_t n, const float* h) {
-    std::memcpy(diagonal.data() + begin, h, static_cast<std::size_t>(n) * sizeof(float));
+  auto keep = [&](const GradientChunk& c, const float* h) {
+    const float penalty = 2.0f * static_cast<float>(s_->rules[c.parameter].l2);
+    for (std::int64_t i = 0; i < c.n; ++i) diagonal.data()[c.begin + i] = h[i] + penalty;
   };
-  FunctionRef<void(std::int64_t, std::int64_t, const float*)> reduce(keep);
+  FunctionRef<void(const GradientChunk&, float*)> reduce(keep);
   pass.reduce = &reduce;
   s_->run(pass);
   s_->curvature = std::move(diagonal);
@@ -238,17 +255,21 @@ const float* Network::curvature(int parameter) const {
 std::int64_t Network::flat_size() const { return s_->table.floats(); }
 
 std::map<std::string, const float*> Network::optimizer_state() const {
+  if (s_->average_in_use)
+    throw ValueError("the averages are in the parameters' place: call use_average(false) first");
   std::map<std::string, const float*> slots;
-  if (s_->optimizer)
-    for (Optimizer::Slot& slot : s_->optimizer->slots()) slots[slot.name] = slot.values.data();
+  if (s_->update)
+    for (const Optimizer::Slot* slot : s_->update->slots()) slots[slot->name] = slot->values.data();
   return slots;
 }
 
 void Network::set_optimizer_state(const std::map<std::string, const float*>& slots) {
   const std::lock_guard<std::mutex> lock(s_->busy);
-  if (!s_->optimizer) throw ValueError("the network has no optimizer yet: call compile first");
+  if (!s_->update) throw ValueError("the network has no optimizer yet: call compile first");
+  if (s_->average_in_use)
+    throw ValueError("the averages are in the parameters' place: call use_average(false) first");
   std::vector<Optimizer::Slot> fresh;
-  for (const std::string& name : s_->optimizer->slot_names()) {
+  for (const std::string& name : s_->update->slot_names()) {
     const auto found = slots.find(name);
     if (found == slots.end()) throw ValueError("the optimizer's slot \"" + name + "\" is missing");
     fresh.push_back({name, Storage(s_->table.floats())});
@@ -257,7 +278,28 @@ void Network::set_optimizer_state(const std::map<std::string, const float*>& slo
   }
   if (fresh.size() != slots.size())
     throw ValueError("the state has slots that this optimizer does not use");
-  s_->optimizer->slots() = std::move(fresh);
+  s_->update->set_slots(std::move(fresh));
+}
+
+void Network::use_average(bool on) {
+  const std::lock_guard<std::mutex> lock(s_->busy);
+  s_->require_average();
+  s_->use_average(on);
+}
+
+bool Network::average_in_use() const { return s_->average_in_use; }
+
+void Network::overwrite_with_average() {
+  const std::lock_guard<std::mutex> lock(s_->busy);
+  s_->require_average();
+  const float* average = s_->update->average();
+  if (!average) return;
+  s_->use_average(false);
+  for (const Parameter& p : s_->table.all())
+    if (p.spec.trainable)
+      std::memcpy(s_->values.data() + p.offset, average + p.offset,
+                  static_cast<std::size_t>(p.spec.shape.size()) * sizeof(float));
+  ++s_->version;
 }
 
 MemoryUse Network::memory(std::int64_t batch, bool training) const {

@@ -15,6 +15,12 @@ constexpr std::int64_t kChunk = 4096;
 // Samples of an inference batch that a wide network takes at once.
 constexpr std::int64_t kPiece = 32;
 
+void append_chunks(const Parameter& p, std::size_t index, std::vector<GradientChunk>* chunks) {
+  const std::int64_t size = align_up(p.spec.shape.size());
+  for (std::int64_t at = 0; at < size; at += kChunk)
+    chunks->push_back({p.offset + at, std::min(kChunk, size - at), index});
+}
+
 }  // namespace
 
 Network::State::State(Graph g, std::vector<ValueId> out, std::uint64_t s)
@@ -36,6 +42,7 @@ Network::State::State(Graph g, std::vector<ValueId> out, std::uint64_t s)
     each.push_back(values.data() + p.offset);
     mutable_parameters.push_back(values.data() + p.offset);
   }
+  rules.resize(table.all().size());
 }
 
 std::size_t Network::State::index(int parameter) const {
@@ -93,7 +100,8 @@ void Network::State::check_batch(const Batch& batch, bool with_labels) const {
 
 void Network::State::check_target(const Batch& batch, std::size_t output) const {
   const BatchTarget& target = batch.targets[output];
-  const std::int64_t classes = graph.shape(outputs[output]).size();
+  const Shape& shape = graph.shape(outputs[output]);
+  const std::int64_t classes = loss_classes(shape), positions = loss_positions(shape);
   if (!takes_labels(losses[output].options.kind)) {
     if (!target.targets)
       throw ShapeError("this loss takes targets of the output's shape; got integer labels");
@@ -102,11 +110,12 @@ void Network::State::check_target(const Batch& batch, std::size_t output) const 
   if (!target.labels)
     throw ShapeError("this loss takes integer labels, one a sample; got rows of targets");
   for (std::int64_t i = 0; i < batch.count; ++i) {
-    const std::int64_t label = target.labels[batch.row(i)];
-    if (label < 0 || label >= classes)
-      throw ValueError("label " + std::to_string(label) + " of sample " + std::to_string(i) +
-                       " of the batch is out of range: the output has " + std::to_string(classes) +
-                       " classes, 0 to " + std::to_string(classes - 1));
+    const std::int64_t* labels = target.labels + batch.row(i) * positions;
+    for (std::int64_t p = 0; p < positions; ++p)
+      if (labels[p] < 0 || labels[p] >= classes)
+        throw ValueError("label " + std::to_string(labels[p]) + " of sample " + std::to_string(i) +
+                         " of the batch is out of range: the output has " +
+                         std::to_string(classes) + " classes, 0 to " + std::to_string(classes - 1));
   }
 }
 
@@ -168,27 +177,73 @@ int Network::State::prepare(const Pass& pass, std::int64_t blocks, ExecutorCall*
   return threads;
 }
 
-std::vector<std::pair<std::int64_t, std::int64_t>> Network::State::gradient_chunks(
-    const Plan& plan) const {
-  std::vector<std::pair<std::int64_t, std::int64_t>> chunks;
+std::vector<GradientChunk> Network::State::gradient_chunks(const Plan& plan) const {
+  std::vector<GradientChunk> chunks;
   if (!plan.options.gradients()) return chunks;
-  for (const Parameter& p : table.all()) {
-    if (!p.spec.trainable && !plan.options.all_parameters) continue;
-    const std::int64_t size = align_up(p.spec.shape.size());
-    for (std::int64_t at = 0; at < size; at += kChunk)
-      chunks.emplace_back(p.offset + at, std::min(kChunk, size - at));
+  for (std::size_t i = 0; i < table.all().size(); ++i) {
+    const Parameter& p = table.all()[i];
+    if (p.spec.trainable || plan.options.all_parameters) append_chunks(p, i, &chunks);
   }
   return chunks;
 }
 
-void Network::State::reduce_chunk(const Pass& pass, std::int64_t chunk, std::int64_t shard_total) {
-  const auto [begin, n] = pass.ready->chunks[static_cast<std::size_t>(chunk)];
+float* Network::State::sum_shards(const GradientChunk& chunk, std::int64_t shard_total) {
   const float* parts[64];
   for (std::int64_t s = 0; s < shard_total; ++s)
-    parts[s] = shards.data() + s * table.floats() + begin;
-  float* sum = shards.data() + begin;
-  if (shard_total > 1) kernels.sum_tree(n, static_cast<std::int32_t>(shard_total), parts, sum);
-  (*pass.reduce)(begin, n, sum);
+    parts[s] = shards.data() + s * table.floats() + chunk.begin;
+  float* sum = shards.data() + chunk.begin;
+  if (shard_total > 1)
+    kernels.sum_tree(chunk.n, static_cast<std::int32_t>(shard_total), parts, sum);
+  return sum;
+}
+
+void Network::State::update_weights(Team& team, const Pass& pass, std::int64_t shard_total) {
+  const std::vector<GradientChunk>& chunks = pass.ready->chunks;
+  const auto count = static_cast<std::int64_t>(chunks.size());
+  GradientUpdate& step = *pass.update;
+  const bool meet = step.needs_scales();
+  team.for_each(count, [&](std::int64_t c) {
+    const auto i = static_cast<std::size_t>(c);
+    float* gradient = sum_shards(chunks[i], shard_total);
+    step.gather(i, gradient);
+    if (!meet) step.apply(i, gradient);
+  });
+  if (!meet) return;
+  team.for_each(1, [&](std::int64_t) { step.find_scales(); });
+  team.for_each(count, [&](std::int64_t c) {
+    const auto i = static_cast<std::size_t>(c);
+    step.apply(i, shards.data() + chunks[i].begin);
+  });
+}
+
+double Network::State::penalty() {
+  if (kept_penalty_version == version) return kept_penalty;
+  std::vector<GradientChunk> chunks;
+  for (std::size_t i = 0; i < table.all().size(); ++i)
+    if (table.all()[i].spec.trainable && rules[i].regularized())
+      append_chunks(table.all()[i], i, &chunks);
+  kept_penalty = 0.0;
+  parallel_region(1, [&](Team&) {
+    for (const GradientChunk& c : chunks)
+      kept_penalty += regularize(rules[c.parameter], c, values.data(), nullptr, kernels);
+  });
+  kept_penalty_version = version;
+  return kept_penalty;
+}
+
+void Network::State::require_average() const {
+  if (!update || !update->options().use_ema)
+    throw ValueError("the network keeps no average of its weights: compile with use_ema");
+}
+
+void Network::State::use_average(bool on) {
+  if (on == average_in_use || !update || !update->average()) return;
+  for (const Parameter& p : table.all())
+    if (p.spec.trainable)
+      std::swap_ranges(values.data() + p.offset, values.data() + p.offset + p.spec.shape.size(),
+                       update->average() + p.offset);
+  average_in_use = on;
+  ++version;
 }
 
 BatchLoss Network::State::run(const Pass& pass) {
@@ -202,8 +257,11 @@ BatchLoss Network::State::run(const Pass& pass) {
     if (stale) executor.pack(team, call.params, plan.options.gradients());
     executor.run(team, call);
     if (pass.reduce)
-      team.for_each(static_cast<std::int64_t>(pass.ready->chunks.size()),
-                    [&](std::int64_t c) { reduce_chunk(pass, c, call.shards); });
+      team.for_each(static_cast<std::int64_t>(pass.ready->chunks.size()), [&](std::int64_t c) {
+        const GradientChunk& chunk = pass.ready->chunks[static_cast<std::size_t>(c)];
+        (*pass.reduce)(chunk, sum_shards(chunk, call.shards));
+      });
+    if (pass.update) update_weights(team, pass, call.shards);
   });
   if (pass.update_state) executor.commit(call, mutable_parameters.data());
   pass.ready->packed_version = version;
@@ -238,7 +296,7 @@ MemoryUse Network::State::memory(const Plan& plan, std::int64_t batch) const {
     return checked_mul(checked_mul(n, floats), sizeof(float));
   };
   const auto slots =
-      training && optimizer ? static_cast<std::int64_t>(optimizer->slot_names().size()) : 0;
+      training && update ? static_cast<std::int64_t>(update->slot_names().size()) : 0;
   const std::int64_t activations =
       checked_add(checked_add(bytes(threads, plan.thread_floats), bytes(blocks, plan.batch_floats)),
                   bytes(1, plan.fixed_floats));

@@ -11,7 +11,7 @@
 #include "graph/parameters.h"
 #include "graph/plan.h"
 #include "striate/network.h"
-#include "train/optimizer.h"
+#include "train/update.h"
 
 namespace striate {
 
@@ -23,8 +23,8 @@ struct ReadyPlan {
   Plan plan;
   Storage packed;
   std::uint64_t packed_version = 0;
-  // (begin, n) of the floats whose gradients are reduced: of the trainable parameters, or of all.
-  std::vector<std::pair<std::int64_t, std::int64_t>> chunks;
+  // The floats whose gradients are reduced: of the trainable parameters, or of all.
+  std::vector<GradientChunk> chunks;
 };
 
 struct Network::State {
@@ -32,15 +32,20 @@ struct Network::State {
 
   ReadyPlan& ready(PlanPurpose purpose, std::int64_t batch);
   PlanOptions plan_options(PlanPurpose purpose, std::int64_t batch) const;
-  std::vector<std::pair<std::int64_t, std::int64_t>> gradient_chunks(const Plan& plan) const;
+  std::vector<GradientChunk> gradient_chunks(const Plan& plan) const;
   void check_batch(const Batch& batch, bool with_labels) const;
   void check_target(const Batch& batch, std::size_t output) const;
   const std::vector<OutputLoss>& compiled_losses() const;
   std::size_t index(int parameter) const;
   std::int64_t shards_of(const Plan& plan, std::int64_t blocks) const;
 
-  // Forward and, where the plan has one, backward over all blocks; then `reduce` on each chunk of
-  // the gradient, whose shards are summed by then. One parallel region.
+  // What the regularizers add to the loss.
+  double penalty();
+  void require_average() const;  // ValueError without use_ema
+  void use_average(bool on);     // if there are averages
+
+  // Forward and, where the plan has one, backward over all blocks; then `reduce` or `update` on
+  // each chunk of the gradient, whose shards are summed by then. One parallel region.
   struct Pass {
     ReadyPlan* ready;
     const Batch* batch;
@@ -48,14 +53,17 @@ struct Network::State {
     const std::vector<float*>* input_gradients = nullptr;
     int order = 1;
     const ParameterView* backward_params = nullptr;  // null: the same as forward's
-    FunctionRef<void(std::int64_t begin, std::int64_t n, const float* gradient)>* reduce = nullptr;
+    FunctionRef<void(const GradientChunk& chunk, float* gradient)>* reduce = nullptr;
+    GradientUpdate* update = nullptr;
     bool update_state = false;  // moving statistics take in the batch
   };
   BatchLoss run(const Pass& pass);
   // Wide networks keep a whole batch's activations, so what needs no statistics of a batch goes
   // through in pieces of bounded size.
   BatchLoss run_in_pieces(const Pass& pass);
-  void reduce_chunk(const Pass& pass, std::int64_t chunk, std::int64_t shards);
+  // The chunk's gradient, summed over the shards into the first of them.
+  float* sum_shards(const GradientChunk& chunk, std::int64_t shards);
+  void update_weights(Team& team, const Pass& pass, std::int64_t shards);
   int prepare(const Pass& pass, std::int64_t blocks, ExecutorCall* call);
   void prepare_gradients(std::int64_t shard_total);
   BatchLoss collect(const Batch& batch, std::int64_t blocks) const;
@@ -75,7 +83,11 @@ struct Network::State {
 
   bool compiled = false;
   std::vector<OutputLoss> losses;  // by output
-  std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<GradientUpdate> update;
+  std::vector<ParameterRule> rules;  // by parameter
+  double kept_penalty = 0.0;         // of the parameters at kept_penalty_version
+  std::uint64_t kept_penalty_version = 0;
+  bool average_in_use = false;
   Schedule schedule;
   std::int64_t iterations = 0;
   std::uint32_t samples_seen = 0;  // keys dropout

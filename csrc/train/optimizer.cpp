@@ -54,22 +54,22 @@ std::vector<std::string> Optimizer::slot_names() const {
   return {};
 }
 
-void Optimizer::begin_step(double learning_rate, std::int64_t parameter_floats) {
+void Optimizer::begin_step(double learning_rate, std::int64_t step, std::int64_t parameter_floats) {
   if (slots_.empty())
     for (const std::string& name : slot_names())
       slots_.push_back({name, Storage(parameter_floats)});
   learning_rate_ = learning_rate;
-  ++step_;
-  const auto t = static_cast<double>(step_);
+  const auto t = static_cast<double>(step);
   adam_rate_ = static_cast<float>(learning_rate * std::sqrt(1.0 - std::pow(options_.beta_2, t)) /
                                   (1.0 - std::pow(options_.beta_1, t)));
 }
 
-void Optimizer::update(std::int64_t begin, std::int64_t n, const float* g, const float* curvature,
-                       float* parameters) {
+void Optimizer::update(std::int64_t begin, std::int64_t n, const float* g, bool decays,
+                       const float* curvature, float* parameters) {
   float* w = parameters + begin;
   const auto f = [](double v) { return static_cast<float>(v); };
-  const float rate = f(learning_rate_), decay = f(learning_rate_ * options_.weight_decay);
+  const float rate = f(learning_rate_);
+  const float decay = decays ? f(learning_rate_ * options_.weight_decay) : 0.0f;
   switch (options_.kind) {
     case OptimizerKind::kSgd:
       return kernels_.sgd(n, rate, f(options_.momentum), options_.nesterov, decay, g, w,

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         metrics,
         models,
         optimizers,
+        regularizers,
         schedules,
         utils,
     )
@@ -52,6 +53,7 @@ _SUBMODULES = frozenset(
     {
         "activations", "applications", "augment", "callbacks", "cli", "datasets", "errors",
         "initializers", "layers", "losses", "metrics", "models", "optimizers", "recipes",
+        "regularizers",
         "schedules", "utils", "viz",
     }
 )  # fmt: skip
@@ -82,6 +84,7 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "regularizers",
     "schedules",
     "set_num_threads",
     "set_random_seed",

@@ -21,7 +21,7 @@ Pair = tuple[int, int]
 Padding = str | tuple[Pair, Pair]  # "valid", "same" or ((top, bottom), (left, right))
 # zeros ones constant(value) uniform(low, high) normal(mean, stddev) truncated_normal(mean, stddev)
 # glorot_uniform glorot_normal he_uniform he_normal lecun_uniform lecun_normal
-# variance_scaling(scale, mode, normal) fan_in_uniform(limit)
+# variance_scaling(scale, mode, normal, truncated) fan_in_uniform(limit) orthogonal(gain)
 Initializer = tuple[str, Mapping[str, Any]]
 # (kind, options) or (kind, options, weight)
 LossSpec = (
@@ -160,6 +160,10 @@ class Network:
     def set_layer_trainable(self, layer: str, trainable: bool) -> None:
         """All parameters of the layer that ever train; a frozen batch normalisation runs on its
         moving statistics."""
+    def set_regularizer(self, index: int, l1: float, l2: float) -> None:
+        """The loss has l1 * sum |w| + l2 * sum w^2 more, while the parameter is trainable."""
+    def set_weight_decay(self, index: int, on: bool) -> None:
+        """Whether the optimizer's weight decay is for this parameter; it is, by default."""
     @overload
     def compile(
         self, losses: Sequence[LossSpec | None],
@@ -169,10 +173,13 @@ class Network:
         """Forgets an earlier optimizer's state; changes nothing when it raises.
 
         losses: by output, (kind, options[, weight]); None: no loss. Kinds:
-        sparse_categorical_crossentropy | categorical_crossentropy (from_logits) |
-        binary_crossentropy (from_logits) | mean_squared_error | map (j).
-        optimizer (all take learning_rate and weight_decay): sgd (momentum nesterov) | adam | adamw
-        (beta_1 beta_2 epsilon) | rmsprop (rho momentum epsilon centered) | sdlm (mu)."""
+        sparse_categorical_crossentropy | categorical_crossentropy | binary_crossentropy
+        (all from_logits label_smoothing) | mean_squared_error | mean_absolute_error |
+        huber (delta) | hinge | kl_divergence | map (j).
+        optimizer: sgd (momentum nesterov) | adam | adamw (beta_1 beta_2 epsilon) |
+        rmsprop (rho momentum epsilon centered) | sdlm (mu); all take learning_rate weight_decay
+        clipnorm clipvalue global_clipnorm use_ema ema_momentum ema_overwrite_frequency
+        gradient_accumulation_steps."""
     @overload
     def compile(
         self, loss: str, loss_options: Mapping[str, float | bool],
@@ -182,7 +189,7 @@ class Network:
     learning_rate: float
     """The rate of the next step (a schedule's value at `iterations`); assigning ends the schedule."""
     iterations: int
-    """Optimizer steps taken; a schedule's clock."""
+    """Batches trained; a schedule's clock."""
     check_numerics: bool
     @overload
     def train_batch(
@@ -239,6 +246,12 @@ class Network:
     def optimizer_state(self) -> dict[str, NDArray[np.float32]]:
         """Flat slot buffers by name, in the flat parameter order; empty before the first step."""
     def set_optimizer_state(self, state: Mapping[str, NDArray[np.float32]]) -> None: ...
+    def use_average(self, on: bool) -> None:
+        """Puts the weights' moving averages (use_ema) in the weights' place, and back."""
+    @property
+    def average_in_use(self) -> bool: ...
+    def overwrite_with_average(self) -> None:
+        """The weights become their moving averages."""
     def memory(self, batch: int, training: bool = True) -> dict[str, int]: ...
     def weights_hash(self) -> str:
         """SHA-256 free: a 64-bit FNV-1a of all parameter bytes, as 16 hex digits."""

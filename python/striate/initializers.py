@@ -25,6 +25,8 @@ __all__ = [
     "LecunNormal",
     "LecunUniform",
     "Ones",
+    "Orthogonal",
+    "OrthogonalInitializer",
     "RandomNormal",
     "RandomUniform",
     "TruncatedNormal",
@@ -212,7 +214,8 @@ class VarianceScaling(_Random):
     Args:
         scale: positive.
         mode: "fan_in", "fan_out" or "fan_avg".
-        distribution: "truncated_normal" or "uniform".
+        distribution: "truncated_normal", "untruncated_normal" (PyTorch's kaiming_normal_ has those)
+            or "uniform".
     """
 
     kind = "variance_scaling"
@@ -230,7 +233,7 @@ class VarianceScaling(_Random):
             raise ArgumentError(f"VarianceScaling: scale must be positive, got {scale}")
         for name, value, known in (
             ("mode", mode, ("fan_in", "fan_out", "fan_avg")),
-            ("distribution", distribution, ("truncated_normal", "uniform")),
+            ("distribution", distribution, ("truncated_normal", "untruncated_normal", "uniform")),
         ):
             if value not in known:
                 raise ArgumentError(
@@ -241,18 +244,44 @@ class VarianceScaling(_Random):
         self.distribution = distribution
 
     def as_core(self) -> tuple[str, dict[str, Any]]:
-        normal = self.distribution == "truncated_normal"
-        return self.kind, {"scale": self.scale, "mode": self.mode, "normal": normal}
+        return self.kind, {
+            "scale": self.scale,
+            "mode": self.mode,
+            "normal": self.distribution != "uniform",
+            "truncated": self.distribution == "truncated_normal",
+        }
 
     def get_config(self) -> dict[str, Any]:
         return {"scale": self.scale, "mode": self.mode, "distribution": self.distribution}
 
+
+class Orthogonal(_Random):
+    """Orthonormal columns, times gain; rows, where there are fewer (Saxe et al., 2014).
+
+    All axes but the last count as rows: a kernel (KH, KW, C, filters) is a matrix of KH KW C rows.
+    From the QR factorization of a normal matrix, which takes long for very large weights: the first
+    Dense of a VGG-16, 25088 x 4096, minutes.
+    """
+
+    kind = "orthogonal"
+
+    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
+        super().__init__(seed)
+        _finite("Orthogonal", gain=gain)
+        self.gain = float(gain)
+
+    def options(self) -> dict[str, float]:
+        return {"gain": self.gain}
+
+
+OrthogonalInitializer = Orthogonal  # Keras's other name
 
 _CLASSES: dict[str, type[Initializer]] = {
     cls.__name__: cls
     for cls in (
         Zeros, Ones, Constant, RandomUniform, RandomNormal, TruncatedNormal, GlorotUniform,
         GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, FanInUniform, VarianceScaling,
+        Orthogonal,
     )
 }  # fmt: skip
 _NAMES: dict[str, type[Initializer]] = {
@@ -274,6 +303,7 @@ _NAMES: dict[str, type[Initializer]] = {
     "lecun_normal": LecunNormal,
     "fan_in_uniform": FanInUniform,
     "variance_scaling": VarianceScaling,
+    "orthogonal": Orthogonal,
 }
 
 

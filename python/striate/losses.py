@@ -6,37 +6,51 @@ labels of the wrong kind are refused with the loss that would take them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.errors import ArgumentError, ShapeError, warn_once
+from striate.errors import ArgumentError, warn_once
+from striate.labels import Labels, class_numbers, label_array, target_rows
 from striate.registry import find
 
 __all__ = [
     "BinaryCrossentropy",
     "CategoricalCrossentropy",
+    "Hinge",
+    "Huber",
+    "KLDivergence",
     "Loss",
     "MAPLoss",
+    "MeanAbsoluteError",
     "MeanSquaredError",
     "SparseCategoricalCrossentropy",
     "get",
 ]
 
-Labels = NDArray[np.int64] | NDArray[np.float32]
-
 
 class Loss:
-    """What training makes small; a mean over the batch, each sample weighted by its weight."""
+    """What training makes small; a mean over the batch, each sample weighted by its weight.
+
+    Where the output has more axes than one, a sample's loss is the mean over the positions of the
+    axes before the last, which is that of the classes; or over all its outputs, where the loss
+    knows no classes.
+    """
 
     kind: ClassVar[str]
     """The core's name, and Keras's."""
     integer_labels: ClassVar[bool] = False
-    """Whether labels are class numbers (N,), rather than targets (N, K)."""
+    """Whether labels are class numbers (N, ..), rather than targets (N, .., K)."""
+    has_classes: ClassVar[bool] = False
+    """Whether the output's last axis is classes, each position of the others having an answer."""
 
-    def __init__(self, *, name: str | None = None, reduction: str | None = None) -> None:
+    def __init__(
+        self, *, name: str | None = None, reduction: str | None = None, dtype: str | None = None
+    ) -> None:
         if reduction not in (None, "sum_over_batch_size"):
             raise ArgumentError(
                 f"{type(self).__name__}: reduction is the mean over the batch, "
@@ -58,7 +72,7 @@ class Loss:
         return cls(**config)
 
     def prepare_labels(self, y: object, samples: int, output_shape: tuple[int, ...]) -> Labels:
-        """Labels as the core takes them: int64 (N,) or float32 (N, K), contiguous.
+        """Labels as the core takes them: int64 (N, ..) or float32 (N, outputs), contiguous.
 
         Args:
             y: what the caller gave.
@@ -71,51 +85,12 @@ class Loss:
         """
         array = label_array(self.kind, y, samples)
         if self.integer_labels:
-            return self._integers(array, output_shape)
+            return class_numbers(self.kind, array, output_shape)
         return self._targets(array, output_shape)
-
-    def _integers(self, y: NDArray[Any], output_shape: tuple[int, ...]) -> NDArray[np.int64]:
-        if len(output_shape) != 1:
-            raise ShapeError(
-                f"{self.kind}: takes one number a class, but the model's output is {output_shape}: "
-                "is a Flatten missing?"
-            )
-        (classes,) = output_shape
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = y[:, 0]
-        if y.ndim == 2 and y.shape[1] == classes:
-            raise ShapeError(
-                f"{self.kind}: takes integer labels (N,), got one-hot labels {y.shape}: "
-                'use "categorical_crossentropy", or y.argmax(axis=1)'
-            )
-        if y.ndim != 1:
-            raise ShapeError(f"{self.kind}: takes integer labels (N,), got shape {y.shape}")
-        if y.dtype.kind == "f":
-            wrong = np.flatnonzero(~(np.isfinite(y) & (np.floor(y) == y)))
-            if len(wrong):
-                raise ArgumentError(
-                    f"{self.kind}: takes integer labels, y[{wrong[0]}] is {y[wrong[0]]}"
-                )
-        if y.min() < 0 or y.max() >= classes:
-            index = int(np.flatnonzero((y < 0) | (y >= classes))[0])
-            raise ArgumentError(
-                f"{self.kind}: y[{index}] is {int(y[index])}: the model has {classes} classes, "
-                f"so labels go from 0 to {classes - 1}"
-            )
-        return np.ascontiguousarray(y, dtype=np.int64)
 
     def _targets(self, y: NDArray[Any], output_shape: tuple[int, ...]) -> NDArray[np.float32]:
         width = int(np.prod(output_shape, dtype=np.int64))
-        if y.ndim == 1 and width == 1:
-            y = y[:, None]
-        if y.shape[1:] != output_shape:
-            looks_integer = y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)
-            hint = self._hint(width) if looks_integer and len(output_shape) == 1 else ""
-            raise ShapeError(
-                f"{self.kind}: takes targets {('N', *output_shape)}, as the model's output, "
-                f"got shape {y.shape}{hint}".replace("'N'", "N")
-            )
-        return np.ascontiguousarray(y, dtype=np.float32).reshape(len(y), width)
+        return target_rows(self.kind, y, output_shape, self._hint(width))
 
     def _hint(self, width: int) -> str:
         return f": one-hot labels come from utils.to_categorical(y, {width})"
@@ -125,50 +100,78 @@ class Loss:
         return f"{type(self).__name__}({options})"
 
 
-class _FromLogits(Loss):
+def _number(owner: str, name: str, value: object) -> float:
+    if not isinstance(value, Real) or not math.isfinite(value):
+        raise ArgumentError(f"{owner}: {name} must be a finite number, got {value!r}")
+    return float(value)
+
+
+class _Crossentropy(Loss):
     def __init__(
-        self,
-        from_logits: bool = False,
-        *,
-        label_smoothing: float = 0.0,
-        ignore_class: int | None = None,
-        axis: int = -1,
-        name: str | None = None,
-        reduction: str | None = None,
+        self, from_logits: bool, label_smoothing: float, axis: int, kwargs: Mapping[str, Any]
     ) -> None:
-        super().__init__(name=name, reduction=reduction)
-        for argument, given, only in (
-            ("label_smoothing", label_smoothing, 0.0),
-            ("ignore_class", ignore_class, None),
-            ("axis", axis, -1),
-        ):
-            if given != only:
-                raise ArgumentError(f"{type(self).__name__}: {argument}={given} is not supported")
+        super().__init__(**kwargs)
+        owner = type(self).__name__
+        if axis != -1:
+            raise ArgumentError(f"{owner}: the classes are the last axis, axis=-1, got {axis}")
         self.from_logits = bool(from_logits)
+        self.label_smoothing = _number(owner, "label_smoothing", label_smoothing)
+        if not 0 <= self.label_smoothing <= 1:
+            raise ArgumentError(
+                f"{owner}: label_smoothing must lie from 0 to 1, got {label_smoothing}"
+            )
 
     def options(self) -> dict[str, float | bool]:
-        return {"from_logits": self.from_logits}
+        return {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
 
 
-class SparseCategoricalCrossentropy(_FromLogits):
-    """-log p[label], for integer labels (N,).
+class SparseCategoricalCrossentropy(_Crossentropy):
+    """-log p[label], for integer labels (N,); (N, H, W) for an image of classes (N, H, W, K).
 
     Args:
         from_logits: True where the model ends without a softmax.
+        label_smoothing: as CategoricalCrossentropy's; Keras lacks it here.
     """
 
     kind = "sparse_categorical_crossentropy"
-    integer_labels = True
+    integer_labels = has_classes = True
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        *,
+        axis: int = -1,
+        label_smoothing: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(from_logits, label_smoothing, axis, kwargs)
+        if ignore_class is not None:
+            raise ArgumentError(
+                f"{type(self).__name__}: ignore_class={ignore_class} is not supported"
+            )
 
 
-class CategoricalCrossentropy(_FromLogits):
-    """-sum_k y[k] log p[k], for one-hot or soft labels (N, K).
+class CategoricalCrossentropy(_Crossentropy):
+    """-sum_k y[k] log p[k], for one-hot or soft labels (N, .., K).
 
     Args:
         from_logits: True where the model ends without a softmax.
+        label_smoothing: 0 to 1; y becomes y * (1 - label_smoothing) + label_smoothing / K
+            (Szegedy et al., 2016).
     """
 
     kind = "categorical_crossentropy"
+    has_classes = True
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(from_logits, label_smoothing, axis, kwargs)
 
     def _hint(self, width: int) -> str:
         return (
@@ -177,14 +180,24 @@ class CategoricalCrossentropy(_FromLogits):
         )
 
 
-class BinaryCrossentropy(_FromLogits):
-    """Mean over outputs of -y log p - (1 - y) log(1 - p), for labels 0 to 1, (N,) or (N, K).
+class BinaryCrossentropy(_Crossentropy):
+    """Mean over outputs of -y log p - (1 - y) log(1 - p), for labels 0 to 1, (N,) or (N, .., K).
 
     Args:
         from_logits: True where the model ends without a sigmoid.
+        label_smoothing: 0 to 1; y becomes y * (1 - label_smoothing) + label_smoothing / 2.
     """
 
     kind = "binary_crossentropy"
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(from_logits, label_smoothing, axis, kwargs)
 
     def _targets(self, y: NDArray[Any], output_shape: tuple[int, ...]) -> NDArray[np.float32]:
         targets = super()._targets(y, output_shape)
@@ -203,6 +216,52 @@ class MeanSquaredError(Loss):
     kind = "mean_squared_error"
 
 
+class MeanAbsoluteError(Loss):
+    """Mean over outputs of |y - output|, for targets of the output's shape."""
+
+    kind = "mean_absolute_error"
+
+
+class Huber(Loss):
+    """Mean over outputs of e^2 / 2 where |e| <= delta, else delta |e| - delta^2 / 2.
+
+    e = y - output: squared near the target, absolute far from it (Huber, 1964).
+
+    Args:
+        delta: positive, where the one goes over into the other.
+    """
+
+    kind = "huber"
+
+    def __init__(self, delta: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.delta = _number("Huber", "delta", delta)
+        if self.delta <= 0:
+            raise ArgumentError(f"Huber: delta must be positive, got {delta}")
+
+    def options(self) -> dict[str, float | bool]:
+        return {"delta": self.delta}
+
+
+class Hinge(Loss):
+    """Mean over outputs of max(1 - y * output, 0), for labels -1 and 1; 0 and 1 are taken too."""
+
+    kind = "hinge"
+
+    def _targets(self, y: NDArray[Any], output_shape: tuple[int, ...]) -> NDArray[np.float32]:
+        targets = super()._targets(y, output_shape)
+        if np.isin(targets, (0, 1)).all():
+            targets = 2 * targets - 1
+        return targets
+
+
+class KLDivergence(Loss):
+    """sum_k y[k] log(y[k] / p[k]), for probabilities y and p (N, .., K), both clipped at 1e-7."""
+
+    kind = "kl_divergence"
+    has_classes = True
+
+
 class MAPLoss(Loss):
     """LeNet-5's: distance of the right class, plus log(exp(-j) + sum over all of exp(-distance)).
 
@@ -214,64 +273,30 @@ class MAPLoss(Loss):
     """
 
     kind = "map"
-    integer_labels = True
+    integer_labels = has_classes = True
 
-    def __init__(
-        self, j: float = 0.1, *, name: str | None = None, reduction: str | None = None
-    ) -> None:
-        super().__init__(name=name, reduction=reduction)
-        if not isinstance(j, (int, float)) or not 0 < j < float("inf"):
-            raise ArgumentError(f"MAPLoss: j must be a positive number, got {j!r}")
-        self.j = float(j)
+    def __init__(self, j: float = 0.1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.j = _number("MAPLoss", "j", j)
+        if self.j <= 0:
+            raise ArgumentError(f"MAPLoss: j must be positive, got {j}")
 
     def options(self) -> dict[str, float | bool]:
         return {"j": self.j}
-
-
-def label_array(owner: str, y: object, samples: int) -> NDArray[Any]:
-    """`y` as a native-endian array of numbers with one row a sample.
-
-    Raises:
-        ShapeError: not numbers, no rank, empty, or another number of rows than `samples`.
-    """
-    if y is None:
-        raise ArgumentError(f"{owner}: y is missing: training and evaluation need labels")
-    array = as_array(y)
-    if array.dtype.kind not in "biuf":
-        raise ShapeError(f"{owner}: y must hold numbers, got dtype {array.dtype}")
-    if array.ndim == 0:
-        raise ShapeError(f"{owner}: y must have one entry a sample, got the scalar {array}")
-    if len(array) != samples:
-        raise ShapeError(f"{owner}: x has {samples} samples, y has {len(array)}")
-    if array.size == 0:
-        raise ShapeError(f"{owner}: y is empty: {array.shape}")
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    return array
-
-
-def as_array(value: object) -> NDArray[Any]:
-    """Anything with an array interface, a buffer or DLPack, or a list, as an array."""
-    if isinstance(value, np.ndarray):
-        return value
-    if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
-        return np.from_dlpack(value)
-    try:
-        return np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ShapeError(f"{type(value).__name__} is not an array of numbers: {error}") from None
 
 
 _CLASSES: dict[str, type[Loss]] = {
     cls.__name__: cls
     for cls in (
         SparseCategoricalCrossentropy, CategoricalCrossentropy, BinaryCrossentropy,
-        MeanSquaredError, MAPLoss,
+        MeanSquaredError, MeanAbsoluteError, Huber, Hinge, KLDivergence, MAPLoss,
     )
 }  # fmt: skip
 _NAMES: dict[str, type[Loss]] = {cls.kind: cls for cls in _CLASSES.values()} | {
     "mse": MeanSquaredError,
+    "mae": MeanAbsoluteError,
     "bce": BinaryCrossentropy,
+    "kld": KLDivergence,
 }
 
 
@@ -291,7 +316,7 @@ def get(identifier: object) -> Loss:
 
 def warn_about_softmax(loss: Loss, last_activation: str) -> None:
     """Warns where a loss and the model's last activation do not belong together."""
-    if not isinstance(loss, _FromLogits):
+    if not isinstance(loss, _Crossentropy):
         return
     squash = "sigmoid" if isinstance(loss, BinaryCrossentropy) else "softmax"
     if loss.from_logits and last_activation == squash:

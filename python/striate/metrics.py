@@ -6,6 +6,7 @@ metric sees each batch's labels and outputs as arrays.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -112,7 +113,7 @@ class Accuracy(Metric):
 class _TopK(MeanMetric):
     integer_labels = True
 
-    def __init__(self, k: int = 1, name: str | None = None) -> None:
+    def __init__(self, k: int = 1, name: str | None = None, dtype: str | None = None) -> None:
         super().__init__(None, name or snake_case(type(self).__name__))
         if not isinstance(k, int) or k < 1:
             raise ArgumentError(f"{self.name}: k must be a positive integer, got {k!r}")
@@ -120,32 +121,36 @@ class _TopK(MeanMetric):
 
     def per_sample(self, y_true: Array, y_pred: Array) -> Array:
         y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
-        labels = y_true.reshape(len(y_pred), -1)
-        if self.integer_labels and labels.shape[1] != 1:
-            raise ShapeError(f"{self.name}: takes integer labels, got shape {y_true.shape}")
-        if not self.integer_labels and labels.shape != y_pred.shape:
-            raise ShapeError(f"{self.name}: takes one-hot labels, got shape {y_true.shape}")
-        right = labels[:, 0] if self.integer_labels else labels.argmax(axis=1)
-        scores = -y_pred if self.smallest else y_pred
+        scores = y_pred.reshape(-1, y_pred.shape[-1])
+        if self.integer_labels:
+            if y_true.size != len(scores):
+                raise ShapeError(f"{self.name}: takes integer labels, got shape {y_true.shape}")
+            right = y_true.reshape(-1)
+        else:
+            if y_true.size != y_pred.size or len(y_true) != len(y_pred):
+                raise ShapeError(f"{self.name}: takes one-hot labels, got shape {y_true.shape}")
+            right = y_true.reshape(scores.shape).argmax(axis=1)
+        if self.smallest:
+            scores = -scores
         own = np.take_along_axis(scores, right.astype(np.int64)[:, None], axis=1)
         # A NaN compares false with everything, so it is right nowhere.
         hit: Array = ((scores > own).sum(axis=1) < self.k) & np.isfinite(own[:, 0])
-        return hit
+        return hit.reshape(len(y_pred), -1)
 
 
 class SparseTopKCategoricalAccuracy(_TopK):
-    """The share of samples whose label (an integer) is among the k largest outputs."""
+    """The share of labels (integers, (N,) or (N, ..)) that are among the k largest outputs."""
 
-    def __init__(self, k: int = 5, name: str | None = None) -> None:
+    def __init__(self, k: int = 5, name: str | None = None, dtype: str | None = None) -> None:
         super().__init__(k, name)
 
 
 class TopKCategoricalAccuracy(_TopK):
-    """The share of samples whose label (one-hot) is among the k largest outputs."""
+    """The share of labels (one-hot, (N, .., K)) that are among the k largest outputs."""
 
     integer_labels = False
 
-    def __init__(self, k: int = 5, name: str | None = None) -> None:
+    def __init__(self, k: int = 5, name: str | None = None, dtype: str | None = None) -> None:
         super().__init__(k, name)
 
 
@@ -258,11 +263,13 @@ def _with_loss(metric: Metric, loss: losses.Loss) -> Resolved:
 
 
 def _accuracy(name: str, loss: losses.Loss, output_shape: tuple[int, ...]) -> Resolved:
-    width = int(np.prod(output_shape, dtype=np.int64))
-    if isinstance(loss, (losses.MeanSquaredError, losses.BinaryCrossentropy)):
-        if isinstance(loss, losses.MeanSquaredError) and width > 1:
-            return Resolved(name, CategoricalAccuracy(name))
-        if isinstance(loss, losses.MeanSquaredError) or width > 1:
-            logits = bool(loss.options().get("from_logits"))
-            return Resolved(name, BinaryAccuracy(name, threshold=0.0 if logits else 0.5))
-    return Resolved(name, None)
+    if isinstance(loss, losses.Hinge):
+        return Resolved(name, BinaryAccuracy(name, threshold=0.0))
+    if isinstance(loss, losses.BinaryCrossentropy):
+        if math.prod(output_shape) == 1:
+            return Resolved(name, None)
+        return Resolved(name, BinaryAccuracy(name, threshold=0.0 if loss.from_logits else 0.5))
+    if loss.has_classes:
+        return Resolved(name, None)
+    one_output = output_shape[-1] == 1
+    return Resolved(name, BinaryAccuracy(name) if one_output else CategoricalAccuracy(name))

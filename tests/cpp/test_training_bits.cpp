@@ -8,6 +8,8 @@
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
+#include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -61,15 +63,23 @@ Samples synthetic_samples() {
   return s;
 }
 
-// The weights after one epoch, in the order of `shuffled`.
-std::uint64_t train_epoch(const Samples& samples, std::int64_t batch_size, int threads) {
+OptimizerOptions adam() {
+  OptimizerOptions o;
+  o.kind = OptimizerKind::kAdam;
+  o.learning_rate = 0.002;
+  return o;
+}
+
+// The weights after one epoch, in the order of `shuffled`. Every kernel is regularized where
+// `regularized`.
+std::uint64_t train_epoch(const Samples& samples, std::int64_t batch_size, int threads,
+                          const OptimizerOptions& optimizer, bool regularized) {
   set_num_threads(threads);
   Network network = small_lenet();
   const std::uint64_t start = network.weights_hash();
-  OptimizerOptions adam;
-  adam.kind = OptimizerKind::kAdam;
-  adam.learning_rate = 0.002;
-  network.compile({}, adam);
+  network.compile({}, optimizer);
+  for (int i = 0; regularized && i < static_cast<int>(network.parameters().size()); i += 2)
+    network.set_regularizer(i, 1e-4, 2e-4);
   const std::vector<std::int64_t> order = shuffled(kSamples, kSeed, 0);
   for (std::int64_t at = 0; at < kSamples; at += batch_size) {
     Batch batch;
@@ -79,19 +89,28 @@ std::uint64_t train_epoch(const Samples& samples, std::int64_t batch_size, int t
     batch.count = std::min(batch_size, kSamples - at);
     network.train_batch(batch);
   }
+  if (optimizer.use_ema) network.overwrite_with_average();
   set_num_threads(0);
   EXPECT_NE(network.weights_hash(), start) << "nothing was learned";
   return network.weights_hash();
 }
 
-void expect_same_bits(std::int64_t batch_size) {
+std::uint64_t expect_same_bits(std::int64_t batch_size, const std::string& name,
+                               const OptimizerOptions& optimizer, int repeats,
+                               bool regularized = false) {
   const Samples samples = synthetic_samples();
-  const std::uint64_t alone = train_epoch(samples, batch_size, 1);
-  for (int repeat = 0; repeat < 2; ++repeat)
+  const std::uint64_t alone = train_epoch(samples, batch_size, 1, optimizer, regularized);
+  for (int repeat = 0; repeat < repeats; ++repeat)
     for (int threads : {1, 2, 3, 4})
-      EXPECT_EQ(train_epoch(samples, batch_size, threads), alone) << threads << " threads";
-  std::printf("weights %s batch-%" PRId64 " %016" PRIx64 "\n", isa().c_str(), batch_size, alone);
+      EXPECT_EQ(train_epoch(samples, batch_size, threads, optimizer, regularized), alone)
+          << threads << " threads";
+  std::printf("weights %s %s %016" PRIx64 "\n", isa().c_str(), name.c_str(), alone);
   std::fflush(stdout);
+  return alone;
+}
+
+void expect_same_bits(std::int64_t batch_size) {
+  expect_same_bits(batch_size, "batch-" + std::to_string(batch_size), adam(), 2);
 }
 
 // Below 8 samples channels in lanes, from there on samples in lanes.
@@ -100,6 +119,32 @@ TEST(TrainingBits, Batch5) { expect_same_bits(5); }
 TEST(TrainingBits, Batch19) { expect_same_bits(19); }
 TEST(TrainingBits, Batch128) { expect_same_bits(128); }
 TEST(TrainingBits, Batch300SharesShards) { expect_same_bits(300); }
+
+// Each option changes what is learned, and none lets the threads into it.
+TEST(TrainingBits, EveryOption) {
+  OptimizerOptions clipnorm = adam(), clipvalue = adam(), global = adam(), average = adam(),
+                   accumulation = adam();
+  clipnorm.clipnorm = 0.05;
+  clipvalue.clipvalue = 0.001;
+  global.global_clipnorm = 0.1;
+  average.use_ema = true;
+  average.ema_momentum = 0.5;
+  average.ema_overwrite_frequency = 3;
+  accumulation.gradient_accumulation_steps = 3;
+  OptimizerOptions all = global;
+  all.use_ema = true;
+  all.gradient_accumulation_steps = 2;
+  all.weight_decay = 0.01;
+  const std::set<std::uint64_t> seen{expect_same_bits(128, "plain", adam(), 1),
+                                     expect_same_bits(128, "regularized", adam(), 1, true),
+                                     expect_same_bits(128, "clipnorm", clipnorm, 1),
+                                     expect_same_bits(128, "clipvalue", clipvalue, 1),
+                                     expect_same_bits(128, "global_clipnorm", global, 1),
+                                     expect_same_bits(128, "ema", average, 1),
+                                     expect_same_bits(128, "accumulation", accumulation, 1),
+                                     expect_same_bits(128, "all", all, 1, true)};
+  EXPECT_EQ(seen.size(), 8u) << "an option did nothing";
+}
 
 }  // namespace
 }  // namespace striate

@@ -14,8 +14,8 @@ struct BatchInput {
 
 // What one output is compared with; an output without loss needs nothing.
 struct BatchTarget {
-  const std::int64_t* labels = nullptr;  // [N], in [0, K): checked by Network
-  const float* targets = nullptr;        // [N, K]
+  const std::int64_t* labels = nullptr;  // [N], or [N, ...] a position: see loss.h; in [0, K)
+  const float* targets = nullptr;        // [N, ..., K]: of the output's shape
   const float* weights = nullptr;        // [N]; null: all 1
 };
 

@@ -10,8 +10,11 @@ enum class InitializerKind {
   kUniform,          // [first, second)
   kNormal,           // mean first, standard deviation second
   kTruncatedNormal,  // the same, redrawn beyond two standard deviations
-  kVarianceScaling,  // variance first / fan, fan per `fan`, distribution per `normal`
+  kVarianceScaling,  // variance first / fan, fan per `fan`, distribution per `normal`, `truncated`
   kFanInUniform,     // +-first / fan_in: LeCun et al. 1998, Appendix A, with first = 2.4
+  // Columns orthonormal times first, where all axes but the last count as rows; rows are, where
+  // there are fewer (Saxe et al. 2014). Of weights of at least two axes.
+  kOrthogonal,
 };
 
 struct Initializer {
@@ -21,15 +24,18 @@ struct Initializer {
   double second = 0.0;
   Fan fan = Fan::kAverage;
   bool normal = false;
+  bool truncated = true;  // normal numbers are redrawn beyond two standard deviations
 
   static Initializer constant(double value);
   static Initializer uniform(double low, double high);
   static Initializer normal_distribution(double mean, double stddev);
   static Initializer truncated_normal(double mean, double stddev);
-  static Initializer variance_scaling(double scale, Fan fan, bool normal);
+  static Initializer variance_scaling(double scale, Fan fan, bool normal, bool truncated = true);
   static Initializer fan_in_uniform(double limit);
+  static Initializer orthogonal(double gain = 1.0);
   static Initializer glorot_uniform() { return variance_scaling(1.0, Fan::kAverage, false); }
   static Initializer he_uniform() { return variance_scaling(2.0, Fan::kIn, false); }
+  static Initializer he_normal() { return variance_scaling(2.0, Fan::kIn, true); }
 };
 
 }  // namespace striate

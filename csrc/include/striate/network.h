@@ -27,11 +27,12 @@ struct ParameterInfo {
 
 struct OutputResult {
   double loss = 0.0;         // mean over the batch of sample weight * loss; 0 without a loss
-  std::int64_t correct = 0;  // samples classified right
+  std::int64_t correct = 0;  // samples classified right; positions, where outputs have them
 };
 
 struct BatchLoss {
-  double loss = 0.0;                  // the outputs' losses, each times its weight, added up
+  // The outputs' losses, each times its weight, added up, and the regularizers' penalties.
+  double loss = 0.0;
   std::vector<OutputResult> outputs;  // by output
 };
 
@@ -67,10 +68,14 @@ class Network {
   // statistics, in training too (Keras's trainable). Throws ValueError where there is no such
   // layer.
   void set_layer_trainable(const std::string& layer, bool trainable);
-  std::uint64_t weights_hash() const;  // FNV-1a over all parameter bytes, in order
+  // Penalties: a parameter that is trained adds l1 * sum |w| + l2 * sum w^2 to the loss. ValueError
+  // unless both are finite and at least 0.
+  void set_regularizer(int index, double l1, double l2);
+  void set_weight_decay(int index, bool on);  // whether an optimizer's weight decay is for it
+  std::uint64_t weights_hash() const;         // FNV-1a over all parameter bytes, in order
 
   // What training needs: a loss an output. Forgets an earlier optimizer's state. Throws ShapeError
-  // unless the outputs with a loss are vectors, ValueError for an option out of its domain or where
+  // for an output that its loss does not take, ValueError for an option out of its domain or where
   // no output has a loss; nothing has changed then.
   void compile_outputs(std::vector<OutputLoss> losses, const OptimizerOptions& optimizer);
   void compile(const LossOptions& loss, const OptimizerOptions& optimizer);  // of one output
@@ -78,15 +83,15 @@ class Network {
   void set_schedule(const Schedule& schedule);
   void set_learning_rate(double rate);  // ends a schedule
   double learning_rate() const;
-  std::int64_t iterations() const;
+  std::int64_t iterations() const;  // batches trained
   void set_iterations(std::int64_t iterations);
   void set_check_numerics(bool on);
   bool check_numerics() const;
 
-  // One optimizer step. outputs: by output, [count][K] (probabilities where the last layer is a
-  // softmax) or null; empty: none is wanted. Throws ShapeError or ValueError for labels that do not
-  // fit the loss or the output, before anything changes; NumericsError (with check_numerics) before
-  // the update.
+  // One optimizer step (or a part of one: gradient_accumulation_steps). outputs: by output,
+  // [count][K] (probabilities where the last layer is a softmax) or null; empty: none is wanted.
+  // Throws ShapeError or ValueError for labels that do not fit the loss or the output, before
+  // anything changes; NumericsError (with check_numerics) before the update.
   BatchLoss train_batch(const Batch& batch, const std::vector<float*>& outputs = {});
   BatchLoss test_batch(const Batch& batch, const std::vector<float*>& outputs = {});
   // outputs: by output, [count][output_shape(i).size()]. Needs no compile.
@@ -103,10 +108,19 @@ class Network {
   void estimate_curvature(const Batch& batch);
   const float* curvature(int parameter) const;
 
-  // Optimizer slots, flat buffers in parameter order; empty before the first step.
+  // Optimizer slots, flat buffers in parameter order; empty before the first step. With the
+  // parameters and iterations() they are all that the next step depends on. ValueError while
+  // averages are in use.
   std::int64_t flat_size() const;
   std::map<std::string, const float*> optimizer_state() const;
   void set_optimizer_state(const std::map<std::string, const float*>& slots);
+
+  // With use_ema: puts the trainable parameters' moving averages in the parameters' place, to
+  // evaluate or save them, and back. Training puts the parameters back first. Before the first
+  // step there is no average, and nothing is done. Throws ValueError without use_ema.
+  void use_average(bool on);
+  bool average_in_use() const;
+  void overwrite_with_average();  // for good: the parameters become their averages
 
   // What batches of `batch` samples take. training: throws ValueError before compile.
   MemoryUse memory(std::int64_t batch, bool training) const;

@@ -21,6 +21,18 @@ struct OptimizerOptions {
   // Stochastic diagonal Levenberg-Marquardt (LeCun et al. 1998, Appendix C): each parameter's
   // rate is learning_rate / (mu + h), h from Network::estimate_curvature.
   double mu = 0.02;
+
+  // What happens around every rule, in Keras 3's order. At most one of the three clips is set.
+  double clipnorm = 0.0;         // each parameter's gradient, to at most this L2 norm
+  double clipvalue = 0.0;        // each entry, to [-clipvalue, clipvalue]
+  double global_clipnorm = 0.0;  // all gradients together, to at most this L2 norm
+  // The weights' exponential moving average, taken after each update:
+  // average = ema_momentum * average + (1 - ema_momentum) * w, the first being w itself.
+  bool use_ema = false;
+  double ema_momentum = 0.99;
+  std::int64_t ema_overwrite_frequency = 0;  // every so many updates w = average; 0: never
+  // Gradients of so many batches are averaged for one update; a schedule counts batches.
+  std::int64_t gradient_accumulation_steps = 1;
 };
 
 // "sgd", "adam" (and "adamw": the same with weight_decay), "rmsprop", "sdlm"; else ValueError.

@@ -8,6 +8,7 @@ from striate.callbacks.lambda_callback import LambdaCallback
 from striate.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from striate.callbacks.model_checkpoint import ModelCheckpoint
 from striate.callbacks.progress_bar import ProgressBar
+from striate.callbacks.swap_ema_weights import SwapEMAWeights
 from striate.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "ModelCheckpoint",
     "ProgressBar",
     "ReduceLROnPlateau",
+    "SwapEMAWeights",
     "TerminateOnNaN",
 ]

@@ -17,9 +17,9 @@ Padding = str | tuple[Pair, Pair]
 _KERAS_ONLY = {
     "activity_regularizer": "",
     "bias_constraint": "",
-    "bias_regularizer": "an optimizer's weight_decay takes its place",
+    "bias_regularizer": "",
     "kernel_constraint": "",
-    "kernel_regularizer": "an optimizer's weight_decay takes its place",
+    "kernel_regularizer": "",
     "noise_shape": "",
     "beta_constraint": "",
     "beta_regularizer": "",

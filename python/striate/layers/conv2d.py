@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from striate import _core, activations, initializers
+from striate import _core, activations, initializers, regularizers
 from striate.errors import ArgumentError, ShapeError
 from striate.layers.arguments import integer, padding, pair
 from striate.layers.layer import Layer
@@ -29,6 +29,7 @@ class Conv2D(Layer):
         dilation_rate: (vertical, horizontal).
         groups: of channels, each with its own filters / groups kernels.
         activation: see striate.activations.
+        kernel_regularizer: a penalty on the kernel, "l2" or regularizers.L2(1e-4).
         connections: booleans (C, filters), True where input map c feeds output map o; the weights
             of absent connections are zero and stay zero (LeNet-5's table I).
     """
@@ -46,6 +47,8 @@ class Conv2D(Layer):
         use_bias: bool = True,
         kernel_initializer: object = "glorot_uniform",
         bias_initializer: object = "zeros",
+        kernel_regularizer: object = None,
+        bias_regularizer: object = None,
         *,
         connections: ArrayLike | None = None,
         **kwargs: Any,
@@ -63,6 +66,8 @@ class Conv2D(Layer):
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
         self.connections = None if connections is None else _table(owner, connections, self.filters)
 
     def describe(self, graph: _core.Graph, x: int) -> int:
@@ -102,6 +107,8 @@ class Conv2D(Layer):
             "use_bias": self.use_bias,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
         }
         if self.connections is not None:
             config["connections"] = self.connections.astype(int).tolist()

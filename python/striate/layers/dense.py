@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from striate import _core, activations, initializers
+from striate import _core, activations, initializers, regularizers
 from striate.errors import ShapeError
 from striate.layers.arguments import integer
 from striate.layers.layer import Layer
@@ -18,6 +18,7 @@ class Dense(Layer):
     Args:
         units: how many numbers come out.
         activation: see striate.activations.
+        kernel_regularizer: a penalty on the kernel, "l2" or regularizers.L2(1e-4).
         input_dim: F, where this is the first layer (as input_shape=(F,)).
     """
 
@@ -28,6 +29,8 @@ class Dense(Layer):
         use_bias: bool = True,
         kernel_initializer: object = "glorot_uniform",
         bias_initializer: object = "zeros",
+        kernel_regularizer: object = None,
+        bias_regularizer: object = None,
         *,
         input_dim: int | None = None,
         **kwargs: Any,
@@ -41,6 +44,8 @@ class Dense(Layer):
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
 
     def describe(self, graph: _core.Graph, x: int) -> int:
         shape = tuple(graph.shape(x))
@@ -66,4 +71,6 @@ class Dense(Layer):
             "use_bias": self.use_bias,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
         }

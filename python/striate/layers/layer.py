@@ -17,6 +17,7 @@ from striate.errors import ArgumentError
 from striate.layers.arguments import refuse_unknown, sample_shape
 from striate.layers.weight import Weight, set_all
 from striate.naming import snake_case, unique_name
+from striate.regularizers import Regularizer
 
 
 class Layer:
@@ -104,7 +105,17 @@ class Layer:
         input_shape: tuple[int, ...],
         output_shape: tuple[int, ...],
     ) -> None:
-        """Called by the model that built `network`: these of its parameters are this layer's."""
+        """Called by the model that built `network`: these of its parameters are this layer's.
+
+        A layer's attribute kernel_regularizer, bias_regularizer .. goes with its weight of that
+        name.
+        """
+        infos = network.parameters()
+        for index in indices:
+            weight = infos[index]["name"].rsplit("/", 1)[-1]
+            regularizer: Regularizer | None = getattr(self, f"{weight}_regularizer", None)
+            if regularizer is not None:
+                network.set_regularizer(index, regularizer.l1, regularizer.l2)
         self._network = network
         self._indices = indices
         self._input_shape = input_shape

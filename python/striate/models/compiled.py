@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,6 +26,8 @@ class Compiled:
         self.optimizer: Optimizer = optimizers.get(optimizer)
         self.given_metrics = _flat(metric_list)
         self._resolved: list[Resolved] | None = None
+        self.answers = 1
+        """How many answers the core counts as right or wrong in a sample."""
         self.resolve((1,))  # refuses unknown names now; a built model resolves for its own output
 
     def resolve(self, output_shape: tuple[int, ...]) -> None:
@@ -35,6 +38,8 @@ class Compiled:
             if names.count(name) > 1:
                 raise ArgumentError(f"compile: two metrics are named {name!r}: give one a name=")
         self._resolved = found
+        # A loss of classes counts right answers at every position of the output.
+        self.answers = math.prod(output_shape[:-1]) if self.loss.has_classes else 1
 
     @property
     def metrics(self) -> list[Resolved]:
@@ -73,10 +78,11 @@ def _flat(metric_list: object) -> list[Any]:
 class Totals:
     """Sums over the batches of an epoch or an evaluation."""
 
-    __slots__ = ("_metrics", "computed", "loss", "right", "samples")
+    __slots__ = ("_answers", "_metrics", "computed", "loss", "right", "samples")
 
     def __init__(self, compiled: Compiled) -> None:
         self._metrics = compiled.metrics
+        self._answers = compiled.answers
         self.computed = compiled.computed
         self.loss = 0.0  # sum over samples
         self.right = 0
@@ -100,5 +106,6 @@ class Totals:
         samples = self.samples or 1
         logs = {"loss": self.loss / samples}
         for name, metric in self._metrics:
-            logs[name] = self.right / samples if metric is None else float(metric.result())
+            answers = samples * self._answers
+            logs[name] = self.right / answers if metric is None else float(metric.result())
         return logs

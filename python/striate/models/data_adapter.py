@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from striate import _core
 from striate.errors import ArgumentError, ShapeError
-from striate.losses import Labels, as_array
+from striate.labels import Labels, as_array
 from striate.utils import PyDataset
 
 Inputs = NDArray[np.float32] | NDArray[np.uint8]
@@ -129,6 +129,8 @@ def class_weighted(
         return weights
     if not isinstance(class_weight, Mapping):
         raise ArgumentError(f"{owner}: class_weight is a dict of class: weight")
+    if y.ndim > 1 and y.dtype == np.int64:
+        raise ArgumentError(f"{owner}: class_weight takes one label a sample, got {y.shape}")
     if y.ndim == 1:
         labels = y.astype(np.int64)
     else:

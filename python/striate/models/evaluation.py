@@ -74,7 +74,8 @@ def _slices(data: Arrays, size: int, steps: int | None) -> Any:
 def test_one(model: Model, batch: Arrays, totals: Totals) -> None:
     """Adds one batch's loss and metrics to `totals`."""
     count = len(batch.x)
-    outputs = np.empty((count, model.output_size), np.float32) if totals.computed else None
+    shape: Any = (count, *model.output_shape[1:])
+    outputs = np.empty(shape, np.float32) if totals.computed else None
     loss, right = model.network.test_batch(batch.x, None, batch.y, batch.weights, outputs)
     if outputs is not None:
         totals.update_metrics(batch.y, outputs)

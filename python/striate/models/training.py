@@ -67,6 +67,7 @@ class Run:
             self.callbacks.call("on_epoch_end", epoch, logs)
             if model.stop_training:
                 break
+        model.optimizer.finalize_variable_values()
         self.callbacks.call("on_train_end", logs)
 
     def _validate(self, data: Arrays | BatchSource) -> dict[str, float]:
@@ -169,7 +170,8 @@ def _outputs(model: Model, totals: Totals, batch: int) -> NDArray[np.float32] | 
     """Room for a batch's outputs, where a metric wants to see them."""
     if not totals.computed:
         return None
-    return np.empty((batch, model.output_size), np.float32)
+    shape: Any = (batch, *model.output_shape[1:])
+    return np.empty(shape, np.float32)
 
 
 def convert(model: Model, x: Any, y: Any, weights: Any, where: str = "") -> Arrays:

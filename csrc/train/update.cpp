@@ -1,0 +1,162 @@
+#include "train/update.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "striate/error.h"
+
+namespace striate {
+namespace {
+
+void require(bool ok, const std::string& rule, double value) {
+  if (!ok) throw ValueError("optimizer: " + rule + ", got " + std::to_string(value));
+}
+
+void check(const OptimizerOptions& o) {
+  int clips = 0;
+  for (const auto& [name, limit] : {std::pair{"clipnorm", o.clipnorm},
+                                    {"clipvalue", o.clipvalue},
+                                    {"global_clipnorm", o.global_clipnorm}}) {
+    require(std::isfinite(limit) && limit >= 0.0,
+            std::string(name) + " must be finite and positive, or 0 for none", limit);
+    clips += limit > 0.0;
+  }
+  if (clips > 1)
+    throw ValueError(
+        "optimizer: gradients are clipped one way: by clipnorm, clipvalue or global_clipnorm");
+  require(o.ema_momentum >= 0.0 && o.ema_momentum <= 1.0, "ema_momentum must be in [0, 1]",
+          o.ema_momentum);
+  require(o.ema_overwrite_frequency >= 0,
+          "ema_overwrite_frequency must be at least 1 update, or 0 for never",
+          static_cast<double>(o.ema_overwrite_frequency));
+  require(o.gradient_accumulation_steps >= 1, "gradient_accumulation_steps must be at least 1",
+          static_cast<double>(o.gradient_accumulation_steps));
+}
+
+// What takes a gradient of this norm to at most `limit`. A norm that is not finite makes every
+// gradient NaN, as in Keras: scaled to zero, they would hide what went wrong.
+float scale_to(double limit, double norm) {
+  if (!std::isfinite(norm)) return std::numeric_limits<float>::quiet_NaN();
+  return static_cast<float>(limit / std::max(norm, limit));
+}
+
+}  // namespace
+
+double regularize(const ParameterRule& rule, const GradientChunk& chunk, const float* weights,
+                  float* gradient, const KernelTable& kernels) {
+  if (!rule.regularized()) return 0.0;
+  return kernels.regularize(chunk.n, static_cast<float>(rule.l1), static_cast<float>(rule.l2),
+                            weights + chunk.begin, gradient);
+}
+
+GradientUpdate::GradientUpdate(const OptimizerOptions& options, const KernelTable& kernels)
+    : options_(options), kernels_(kernels), optimizer_(options, kernels) {
+  check(options);
+}
+
+void GradientUpdate::begin(double learning_rate, std::int64_t batch, const Target& target) {
+  const std::int64_t every = options_.gradient_accumulation_steps;
+  updates_ = (batch + 1) % every == 0;
+  const std::int64_t update = batch / every + 1;
+  optimizer_.begin_step(learning_rate, update, target.floats);
+  if (every > 1 && accumulator_.values.size() == 0) accumulator_.values = Storage(target.floats);
+  if (options_.use_ema && !average()) {
+    average_.values = Storage(target.floats);
+    std::memcpy(average(), target.weights, static_cast<std::size_t>(target.floats) * sizeof(float));
+  }
+  first_ = update == 1;
+  overwrites_ =
+      options_.ema_overwrite_frequency > 0 && update % options_.ema_overwrite_frequency == 0;
+  target_ = target;
+  penalties_.assign(target.chunks->size(), 0.0);
+  if (needs_scales()) sums_.assign(target.chunks->size(), 0.0);
+}
+
+bool GradientUpdate::needs_scales() const {
+  return updates_ && (options_.clipnorm > 0.0 || options_.global_clipnorm > 0.0);
+}
+
+void GradientUpdate::gather(std::size_t chunk, float* gradient) {
+  const GradientChunk& c = (*target_.chunks)[chunk];
+  penalties_[chunk] =
+      regularize((*target_.rules)[c.parameter], c, target_.weights, gradient, kernels_);
+  if (options_.gradient_accumulation_steps > 1) {
+    float* sum = accumulator_.values.data() + c.begin;
+    if (!updates_) return kernels_.add(c.n, sum, gradient, sum);
+    kernels_.add(c.n, sum, gradient, gradient);
+    kernels_.scale(c.n, 1.0f / static_cast<float>(options_.gradient_accumulation_steps), gradient,
+                   gradient);
+    std::memset(sum, 0, static_cast<std::size_t>(c.n) * sizeof(float));
+  }
+  if (options_.clipvalue > 0.0)
+    kernels_.clip(c.n, static_cast<float>(options_.clipvalue), gradient);
+  if (needs_scales()) sums_[chunk] = kernels_.sum_squares(c.n, gradient);
+}
+
+void GradientUpdate::find_scales() {
+  const std::vector<GradientChunk>& chunks = *target_.chunks;
+  if (options_.global_clipnorm > 0.0) {
+    double total = 0.0;
+    for (const double sum : sums_) total += sum;
+    scales_.assign(1, scale_to(options_.global_clipnorm, std::sqrt(total)));
+    return;
+  }
+  std::vector<double> by_parameter(target_.rules->size(), 0.0);
+  for (std::size_t i = 0; i < chunks.size(); ++i) by_parameter[chunks[i].parameter] += sums_[i];
+  scales_.clear();
+  for (const double sum : by_parameter)
+    scales_.push_back(scale_to(options_.clipnorm, std::sqrt(sum)));
+}
+
+void GradientUpdate::apply(std::size_t chunk, float* gradient) {
+  if (!updates_) return;
+  const GradientChunk& c = (*target_.chunks)[chunk];
+  if (needs_scales()) {
+    const float scale = scales_[options_.clipnorm > 0.0 ? c.parameter : 0];
+    if (scale != 1.0f) kernels_.scale(c.n, scale, gradient, gradient);
+  }
+  optimizer_.update(c.begin, c.n, gradient, (*target_.rules)[c.parameter].weight_decay,
+                    target_.curvature, target_.weights);
+  if (!average()) return;
+  float *w = target_.weights + c.begin, *mean = average() + c.begin;
+  const std::size_t bytes = static_cast<std::size_t>(c.n) * sizeof(float);
+  if (first_)
+    std::memcpy(mean, w, bytes);
+  else
+    kernels_.moving_average(c.n, static_cast<float>(options_.ema_momentum), w, mean);
+  if (overwrites_) std::memcpy(w, mean, bytes);
+}
+
+double GradientUpdate::penalty() const {
+  double total = 0.0;
+  for (const double penalty : penalties_) total += penalty;
+  return total;
+}
+
+std::vector<std::string> GradientUpdate::slot_names() const {
+  std::vector<std::string> names = optimizer_.slot_names();
+  if (options_.gradient_accumulation_steps > 1) names.push_back(accumulator_.name);
+  if (options_.use_ema) names.push_back(average_.name);
+  return names;
+}
+
+std::vector<Optimizer::Slot*> GradientUpdate::slots() {
+  std::vector<Optimizer::Slot*> all;
+  for (Optimizer::Slot& slot : optimizer_.slots()) all.push_back(&slot);
+  for (Optimizer::Slot* slot : {&accumulator_, &average_})
+    if (slot->values.size() > 0) all.push_back(slot);
+  return all;
+}
+
+void GradientUpdate::set_slots(std::vector<Optimizer::Slot> slots) {
+  const std::size_t own = optimizer_.slot_names().size();
+  std::size_t next = own;
+  if (options_.gradient_accumulation_steps > 1) accumulator_ = std::move(slots[next++]);
+  if (options_.use_ema) average_ = std::move(slots[next++]);
+  slots.resize(own);
+  optimizer_.slots() = std::move(slots);
+}
+
+}  // namespace striate
