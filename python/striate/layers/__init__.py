@@ -25,6 +25,7 @@ from striate.layers.pooling2d import (
 )
 from striate.layers.rbf import RBFOutput
 from striate.layers.subsampling2d import Subsampling2D
+from striate.layers.symbolic import SymbolicTensor
 from striate.layers.weight import Weight
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "ReLU",
     "Softmax",
     "Subsampling2D",
+    "SymbolicTensor",
     "Weight",
 ]
 
