@@ -154,6 +154,23 @@ ValueId add_rbf(Graph& g, ValueId x, const std::string& name,
   return add(g, x, name, [&] { return rbf(std::move(rows)); });
 }
 
+ValueId add_batch_normalization(Graph& g, ValueId x, const std::string& name, double momentum,
+                                double epsilon, bool center, bool scale, const py::tuple& beta,
+                                const py::tuple& gamma, const py::tuple& moving_mean,
+                                const py::tuple& moving_variance, bool trainable) {
+  BatchNormalizationOptions o;
+  o.momentum = momentum;
+  o.epsilon = epsilon;
+  o.center = center;
+  o.scale = scale;
+  o.beta_initializer = initializer(beta);
+  o.gamma_initializer = initializer(gamma);
+  o.moving_mean_initializer = initializer(moving_mean);
+  o.moving_variance_initializer = initializer(moving_variance);
+  o.trainable = trainable;
+  return add(g, x, name, [&] { return batch_normalization(o); });
+}
+
 py::dict cost(const Graph& g, ValueId value) {
   const Cost c = g.cost(value);
   return py::dict("macs"_a = c.macs, "connections"_a = c.connections, "parameters"_a = c.parameters,
@@ -217,6 +234,12 @@ void bind_layers(py::class_<Graph>& cls) {
         return add(g, x, name, [&] { return dropout(rate); });
       },
       "x"_a, py::kw_only(), "name"_a, "rate"_a);
+  const py::tuple ones = py::make_tuple("ones", py::dict());
+  cls.def("batch_normalization", &add_batch_normalization, "x"_a, py::kw_only(), "name"_a,
+          "momentum"_a = 0.99, "epsilon"_a = 1e-3, "center"_a = true, "scale"_a = true,
+          "beta_initializer"_a = zeros, "gamma_initializer"_a = ones,
+          "moving_mean_initializer"_a = zeros, "moving_variance_initializer"_a = ones,
+          "trainable"_a = true);
   cls.def("rbf", &add_rbf, "x"_a, py::kw_only(), "name"_a, "codes"_a);
 }
 
@@ -231,6 +254,7 @@ void bind_graph(py::module_& m) {
         return g.input(Shape(shape), name);
       },
       "shape"_a, "name"_a = "input");
+  cls.def_property("reuse", &Graph::reuse, &Graph::set_reuse);
   cls.def("shape",
           [](const Graph& g, ValueId v) { return py::tuple(py::cast(g.shape(v).extents())); });
   cls.def("cost", &cost);

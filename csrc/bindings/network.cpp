@@ -6,6 +6,7 @@
 
 #include <cstdio>
 
+#include "bindings/batch_arguments.h"
 #include "bindings/bindings.h"
 #include "striate/error.h"
 
@@ -15,128 +16,70 @@ using namespace py::literals;
 namespace striate::bindings {
 namespace {
 
-using Floats = py::array_t<float, py::array::c_style>;
-using Integers = py::array_t<std::int64_t, py::array::c_style>;
-
-py::array_t<float> new_array(const Shape& shape, std::int64_t rows = -1) {
-  std::vector<py::ssize_t> extents;
-  if (rows >= 0) extents.push_back(rows);
-  extents.insert(extents.end(), shape.extents().begin(), shape.extents().end());
-  return py::array_t<float>(extents);
-}
-
-// The samples of x as a Batch; checks that rows stay inside it. The arrays outlive the call: the
-// caller's frame holds them while the GIL is released.
-Batch samples(const Network& net, const py::array& x, const py::object& rows) {
-  const Shape& shape = net.input_shape();
-  if (!(x.flags() & py::array::c_style))
-    throw ShapeError("x must be C-contiguous here; the Model's methods copy where needed");
-  if (x.ndim() != shape.rank() + 1)
-    throw ShapeError("x has " + std::to_string(x.ndim()) + " axes, expected a batch of " +
-                     shape.str());
-  for (int i = 0; i < shape.rank(); ++i)
-    if (x.shape(i + 1) != shape[i])
-      throw ShapeError("x holds samples of another shape than the network's input " + shape.str() +
-                       ": axis " + std::to_string(i + 1) + " is " + std::to_string(x.shape(i + 1)));
-  Batch b;
-  if (py::isinstance<py::array_t<float>>(x))
-    b.x = static_cast<const float*>(x.data());
-  else if (py::isinstance<py::array_t<std::uint8_t>>(x))
-    b.bytes = static_cast<const std::uint8_t*>(x.data());
-  else
-    throw ShapeError("x must be float32 or uint8 here; the Model's methods convert");
-  b.count = x.shape(0);
-  if (rows.is_none()) return b;
-  // As it is, never a converted copy: a copy would be gone when the batch runs.
-  if (!py::isinstance<Integers>(rows)) throw ShapeError("rows must be C-contiguous int64 here");
-  const auto picked = py::reinterpret_borrow<Integers>(rows);
-  if (picked.ndim() != 1) throw ShapeError("rows must be one-dimensional");
-  for (py::ssize_t i = 0; i < picked.shape(0); ++i)
-    if (picked.at(i) < 0 || picked.at(i) >= b.count)
-      throw ShapeError("row " + std::to_string(picked.at(i)) + " is outside the " +
-                       std::to_string(b.count) + " samples of x");
-  b.rows = picked.data();
-  b.count = picked.shape(0);
-  return b;
-}
-
-// Labels or targets of all of x's samples, as the dtype says.
-void add_labels(const Network& net, const py::array& x, const py::array& y,
-                const py::object& weights, Batch* b) {
-  if (y.ndim() < 1 || y.shape(0) != x.shape(0))
-    throw ShapeError("x has " + std::to_string(x.shape(0)) + " samples, y has " +
-                     std::to_string(y.ndim() < 1 ? 0 : y.shape(0)));
-  if (!(y.flags() & py::array::c_style)) throw ShapeError("y must be C-contiguous here");
-  const std::int64_t classes = net.output_shape().size();
-  if (y.ndim() == 1 && py::isinstance<py::array_t<std::int64_t>>(y)) {
-    b->labels = static_cast<const std::int64_t*>(y.data());
-  } else if (y.ndim() == 2 && y.shape(1) == classes && py::isinstance<py::array_t<float>>(y)) {
-    b->targets = static_cast<const float*>(y.data());
-  } else {
-    throw ShapeError("y must be int64 [N] or float32 [N, " + std::to_string(classes) + "] here");
-  }
-  if (weights.is_none()) return;
-  if (!py::isinstance<Floats>(weights))
-    throw ShapeError("sample_weight must be C-contiguous float32 here");
-  const auto w = py::reinterpret_borrow<Floats>(weights);
-  if (w.ndim() != 1 || w.shape(0) != x.shape(0))
-    throw ShapeError("sample_weight must be [N], one number a sample");
-  b->weights = w.data();
-}
-
-float* output_rows(const Network& net, const py::object& outputs, const Batch& b) {
-  if (outputs.is_none()) return nullptr;
-  auto o = outputs.cast<py::array>();
-  if (!py::isinstance<py::array_t<float>>(o) || !(o.flags() & py::array::c_style) ||
-      !o.writeable() || o.size() < b.count * net.output_shape().size())
-    throw ShapeError("outputs must be writable C-contiguous float32 [batch, " +
-                     std::to_string(net.output_shape().size()) + "]");
-  return static_cast<float*>(o.mutable_data());
-}
-
-template <BatchLoss (Network::*Call)(const Batch&, float*)>
-py::tuple run_batch(Network& net, const py::array& x, const py::object& rows, const py::array& y,
+template <BatchLoss (Network::*Call)(const Batch&, const std::vector<float*>&)>
+py::tuple run_batch(Network& net, const py::object& x, const py::object& rows, const py::object& y,
                     const py::object& weights, const py::object& outputs) {
-  Batch b = samples(net, x, rows);
-  add_labels(net, x, y, weights, &b);
-  float* out = output_rows(net, outputs, b);
+  const BatchArguments arguments(net, x, rows);
+  Batch b = arguments.batch();
+  const std::int64_t samples = arguments.samples();
+  add_targets(net, samples, y, weights, &b);
+  const std::vector<float*> out = output_rows(net, outputs, b);
   BatchLoss result;
   {
     py::gil_scoped_release release;
     result = (net.*Call)(b, out);
   }
-  return py::make_tuple(result.loss, result.correct);
+  if (arguments.single()) return py::make_tuple(result.loss, result.outputs[0].correct);
+  py::list losses, correct;
+  for (const OutputResult& o : result.outputs) {
+    losses.append(o.loss);
+    correct.append(o.correct);
+  }
+  return py::make_tuple(result.loss, losses, correct);
 }
 
-py::array_t<float> predict(Network& net, const py::array& x) {
-  const Batch b = samples(net, x, py::none());
-  py::array_t<float> out = new_array(net.output_shape(), b.count);
-  if (b.count == 0) return out;
-  float* to = out.mutable_data();
-  py::gil_scoped_release release;
-  net.predict(b, to);
-  return out;
-}
-
-py::tuple gradients(Network& net, const py::array& x, const py::array& y, const py::object& weights,
-                    bool training) {
-  Batch b = samples(net, x, py::none());
-  add_labels(net, x, y, weights, &b);
+py::object predict(Network& net, const py::object& x) {
+  const BatchArguments arguments(net, x, py::none());
+  const Batch b = arguments.batch();
   py::list arrays;
-  std::vector<float*> pointers;
+  std::vector<float*> to;
+  for (std::size_t k = 0; k < net.output_count(); ++k) {
+    py::array_t<float> out = new_array(net.output_shape(k), b.count);
+    to.push_back(out.mutable_data());
+    arrays.append(out);
+  }
+  if (b.count > 0) {
+    py::gil_scoped_release release;
+    net.predict(b, to);
+  }
+  if (arguments.single()) return arrays[0];
+  return arrays;
+}
+
+py::tuple gradients(Network& net, const py::object& x, const py::object& y,
+                    const py::object& weights, bool training) {
+  const BatchArguments arguments(net, x, py::none());
+  Batch b = arguments.batch();
+  add_targets(net, arguments.samples(), y, weights, &b);
+  py::list arrays, input_arrays;
+  std::vector<float*> pointers, input_pointers;
   for (const ParameterInfo& p : net.parameters()) {
     py::array_t<float> g = new_array(p.shape);
     pointers.push_back(g.mutable_data());
     arrays.append(g);
   }
-  py::array_t<float> dx = new_array(net.input_shape(), b.count);
-  float* dx_data = dx.mutable_data();
+  for (std::size_t i = 0; i < net.input_count(); ++i) {
+    py::array_t<float> dx = new_array(net.input_shape(i), b.count);
+    input_pointers.push_back(dx.mutable_data());
+    input_arrays.append(dx);
+  }
   BatchLoss result;
   {
     py::gil_scoped_release release;
-    result = net.gradients(b, training, pointers.data(), dx_data);
+    result = net.gradients(b, training, pointers, input_pointers);
   }
-  return py::make_tuple(result.loss, arrays, dx);
+  if (arguments.single()) return py::make_tuple(result.loss, arrays, input_arrays[0]);
+  return py::make_tuple(result.loss, arrays, input_arrays);
 }
 
 template <typename T>
@@ -181,14 +124,23 @@ Schedule schedule(const std::string& kind, const py::dict& d) {
   return s;
 }
 
-void compile(Network& net, const std::string& loss, const py::dict& loss_options,
-             const std::string& optimizer, const py::dict& d, const py::object& schedule_spec) {
-  LossOptions l;
-  l.kind = loss_kind(loss);
-  read(loss_options, "from_logits", &l.from_logits);
-  read(loss_options, "j", &l.j);
+// (kind, options) or (kind, options, weight); None: an output without a loss.
+OutputLoss output_loss(const py::object& spec) {
+  OutputLoss l;
+  l.none = spec.is_none();
+  if (l.none) return l;
+  const auto t = spec.cast<py::tuple>();
+  const auto options = t[1].cast<py::dict>();
+  l.options.kind = loss_kind(t[0].cast<std::string>());
+  read(options, "from_logits", &l.options.from_logits);
+  read(options, "j", &l.options.j);
+  if (t.size() > 2) l.weight = t[2].cast<double>();
+  return l;
+}
+
+OptimizerOptions optimizer_options(const std::string& kind, const py::dict& d) {
   OptimizerOptions o;
-  o.kind = optimizer_kind(optimizer);
+  o.kind = optimizer_kind(kind);
   read(d, "learning_rate", &o.learning_rate);
   read(d, "weight_decay", &o.weight_decay);
   read(d, "momentum", &o.momentum);
@@ -199,14 +151,31 @@ void compile(Network& net, const std::string& loss, const py::dict& loss_options
   read(d, "rho", &o.rho);
   read(d, "centered", &o.centered);
   read(d, "mu", &o.mu);
+  return o;
+}
+
+void compile_outputs(Network& net, const py::list& losses, const std::string& optimizer,
+                     const py::dict& options, const py::object& schedule_spec) {
+  std::vector<OutputLoss> by_output;
+  for (const py::handle& spec : losses)
+    by_output.push_back(output_loss(py::reinterpret_borrow<py::object>(spec)));
+  const OptimizerOptions o = optimizer_options(optimizer, options);
   Schedule s;
   s.initial = o.learning_rate;
   if (!schedule_spec.is_none()) {
     const auto t = schedule_spec.cast<py::tuple>();
     s = schedule(t[0].cast<std::string>(), t[1].cast<py::dict>());
   }
-  net.compile(l, o);
+  net.compile_outputs(std::move(by_output), o);
   net.set_schedule(s);
+}
+
+void compile(Network& net, const std::string& loss, const py::dict& loss_options,
+             const std::string& optimizer, const py::dict& options,
+             const py::object& schedule_spec) {
+  py::list losses;
+  losses.append(py::make_tuple(loss, loss_options));
+  compile_outputs(net, losses, optimizer, options, schedule_spec);
 }
 
 py::list parameter_list(const Network& net) {
@@ -265,6 +234,8 @@ py::dict memory(const Network& net, std::int64_t batch, bool training) {
 }
 
 void bind_training(py::class_<Network>& cls) {
+  cls.def("compile", &compile_outputs, "losses"_a, "optimizer"_a, "optimizer_options"_a,
+          "schedule"_a = py::none());
   cls.def("compile", &compile, "loss"_a, "loss_options"_a, "optimizer"_a, "optimizer_options"_a,
           "schedule"_a = py::none());
   cls.def("train_batch", &run_batch<&Network::train_batch>, "x"_a, "rows"_a, "y"_a,
@@ -276,9 +247,10 @@ void bind_training(py::class_<Network>& cls) {
           "training"_a = false);
   cls.def(
       "estimate_curvature",
-      [](Network& net, const py::array& x, const py::object& rows, const py::array& y) {
-        Batch b = samples(net, x, rows);
-        add_labels(net, x, y, py::none(), &b);
+      [](Network& net, const py::object& x, const py::object& rows, const py::object& y) {
+        const BatchArguments arguments(net, x, rows);
+        Batch b = arguments.batch();
+        add_targets(net, arguments.samples(), y, py::none(), &b);
         py::gil_scoped_release release;
         net.estimate_curvature(b);
       },
@@ -299,12 +271,17 @@ void bind_network(py::module_& m) {
             return Network(g, output, seed);
           }),
           "graph"_a, "output"_a, "seed"_a = 0);
+  cls.def(py::init([](const Graph& g, const std::vector<ValueId>& outputs, std::uint64_t seed) {
+            return Network(g, outputs, seed);
+          }),
+          "graph"_a, "outputs"_a, "seed"_a = 0);
   cls.def("parameters", &parameter_list);
   cls.def("get_parameter", [](const Network& net, int index) {
     return copy_out(parameter_shape(net, index), net.parameter(index));
   });
   cls.def("set_parameter", &set_parameter);
   cls.def("set_trainable", &Network::set_trainable);
+  cls.def("set_layer_trainable", &Network::set_layer_trainable, "layer"_a, "trainable"_a);
   bind_training(cls);
   cls.def("optimizer_state", &optimizer_state);
   cls.def("set_optimizer_state", &set_optimizer_state);

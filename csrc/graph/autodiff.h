@@ -10,14 +10,29 @@ namespace striate {
 
 struct BackwardStep {
   int step;                       // of Program::steps
-  bool wants_parameters;          // some parameter is trainable
+  bool wants_parameters = false;  // some parameter is trainable
+  // Another use of the same parameters has left its gradient before: this one adds.
+  bool adds_parameters = false;
   std::vector<char> wants_input;  // by input: something before it needs the gradient
+  std::vector<char> adds_input;   // by input: another reader's share is there already
+  bool wants_any_input() const;
 };
 
-// In the order they run: last step first. Values that nothing trainable precedes get no gradient,
-// unless the network's input gradient is asked for. Throws ValueError where a value that needs a
-// gradient feeds two steps: gradients of shared values are not summed yet.
-std::vector<BackwardStep> differentiate(const Program& program, const ParameterTable& parameters,
-                                        bool all_parameters, bool input_gradient);
+struct Differentiation {
+  std::vector<BackwardStep> steps;  // in the order they run: last step first
+  std::vector<char> loss_adds;      // by output: its gradient has another loss's share already
+  std::vector<char> has_gradient;   // by value
+};
+
+struct DifferentiateOptions {
+  bool parameters = false;      // gradients of the trainable parameters
+  bool all_parameters = false;  // ... of the frozen ones too
+  bool input_gradient = false;  // of the network's inputs
+};
+
+// Values that nothing trainable precedes, or that no loss follows, get no gradient.
+Differentiation differentiate(const Program& program, const std::vector<OutputLoss>& losses,
+                              const ParameterTable& parameters,
+                              const DifferentiateOptions& options);
 
 }  // namespace striate

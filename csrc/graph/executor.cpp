@@ -7,176 +7,443 @@
 #include "striate/error.h"
 
 namespace striate {
-void Executor::pack(Team& team, const float* const* params, float* packed) const {
-  team.for_each(static_cast<std::int64_t>(plan_.steps.size()), [&](std::int64_t i) {
-    const PlannedStep& s = plan_.steps[static_cast<std::size_t>(i)];
-    if (s.step->packed_size)
-      s.step->pack(params + s.first_parameter, packed + s.packed, !plan_.backward.empty());
-  });
+
+float* Executor::at(const Place& place, const Where& w) const {
+  switch (place.arena) {
+    case Arena::kThread:
+      return w.thread + place.offset;
+    case Arena::kBatch:
+      return w.call.batch_arena + place.offset * w.blocks + w.range.block * place.floats;
+    case Arena::kFixed:
+      return w.call.fixed_arena + place.offset;
+    case Arena::kNone:
+      break;
+  }
+  return nullptr;
 }
 
 Executor::BlockRange Executor::range(const Batch& batch, std::int64_t block) const {
   const std::int64_t size = plan_.options.blocking.block_samples;
-  return {block * size, static_cast<int>(std::min(size, batch.count - block * size))};
+  return {block, block * size, static_cast<int>(std::min(size, batch.count - block * size))};
 }
 
-// Gathers the block's rows into value 0, in its layout.
-void Executor::load(const Batch& batch, const BlockRange& r, float* x) const {
-  const PlannedValue& in = plan_.values[0];
+void Executor::run(Team& team, const ExecutorCall& call) const {
+  for (const Stretch& stretch : plan_.timeline.stretches) {
+    if (stretch.kind == Stretch::Kind::kBlocks)
+      run_blocks(team, stretch, call);
+    else if (stretch.kind == Stretch::Kind::kTasks)
+      run_tasks(team, stretch, call);
+    else
+      team.for_each(
+          1, [&](std::int64_t) { run_once(plan_.timeline.actions[index(stretch.begin)], call); });
+  }
+}
+
+// ---- block by block
+
+void Executor::run_blocks(Team& team, const Stretch& stretch, const ExecutorCall& call) const {
+  const std::int64_t blocks = block_count(call.batch->count);
+  // A gradient's shards are summed block after block, so a shard is one task; without shards every
+  // block is.
+  const bool sharded = plan_.options.gradients() && !plan_.options.blocking.wide;
+  const std::int64_t tasks = sharded ? call.shards : blocks;
+  team.for_each(tasks, [&](std::int64_t task) {
+    for (std::int64_t b = task * blocks / tasks; b < (task + 1) * blocks / tasks; ++b)
+      run_block(stretch, {call, call.arenas[team.rank()], range(*call.batch, b), sharded ? task : 0,
+                          blocks});
+  });
+}
+
+void Executor::run_block(const Stretch& stretch, const Where& w) const {
+  for (int i = stretch.begin; i < stretch.end; ++i) run_action(plan_.timeline.actions[index(i)], w);
+}
+
+void Executor::run_action(const Action& a, const Where& w) const {
+  Pointers p;
+  switch (a.kind) {
+    case ActionKind::kLoad:
+      return load(a.index, w);
+    case ActionKind::kForward: {
+      const PlannedStep& s = plan_.steps[index(a.index)];
+      s.step->forward(forward_args(s, w, &p));
+      if (w.call.check_numerics) check(&s, s.output, value(s.output, w), w, false);
+      return;
+    }
+    case ActionKind::kGather: {
+      const PlannedStep& s = plan_.steps[index(a.index)];
+      return s.step->gather(forward_args(s, w, &p), at(s.parts, w));
+    }
+    case ActionKind::kLoss:
+      return run_loss(a.index, w);
+    case ActionKind::kStore: {
+      const PlannedOutput& o = plan_.outputs[index(a.index)];
+      float* rows = w.call.outputs ? w.call.outputs[a.index] : nullptr;
+      if (rows)
+        store_rows(o.value, o.fused_softmax ? at(o.scratch, w) : value(o.value, w), w, rows);
+      return;
+    }
+    case ActionKind::kGatherBackward: {
+      const PlannedBackward& b = plan_.backward[index(a.index)];
+      const PlannedStep& s = plan_.steps[index(b.step)];
+      return s.step->gather_backward(backward_args(b, w, &p), at(s.parts_backward, w));
+    }
+    case ActionKind::kBackward: {
+      const PlannedBackward& b = plan_.backward[index(a.index)];
+      const PlannedStep& s = plan_.steps[index(b.step)];
+      BackwardArgs args = backward_args(b, w, &p);
+      float* none[kMaxStepInputs] = {};
+      // Made elsewhere: by gradient tasks, or where the blocks met.
+      if (plan_.options.blocking.wide || s.step->part_size_backward) args.dparams = none;
+      s.step->backward(args);
+      if (w.call.check_numerics)
+        for (std::size_t k = 0; k < s.inputs.size(); ++k)
+          if (args.dx[k]) check(&s, s.inputs[k], args.dx[k], w, true);
+      return;
+    }
+    case ActionKind::kAddGradient: {
+      const PlannedBackward& b = plan_.backward[index(a.index)];
+      const int v = plan_.steps[index(b.step)].inputs[index(a.input)];
+      float* sum = gradient(v, w);
+      const std::int64_t n =
+          plan_.values[index(v)].floats / plan_.options.blocking.block_samples *
+          (plan_.values[index(v)].layout == Layout::kSamples ? plan_.options.blocking.block_samples
+                                                             : w.range.samples);
+      return kernels_.add(n, sum, at(b.added[index(a.input)], w), sum);
+    }
+    case ActionKind::kStoreGradient: {
+      float* rows = w.call.input_gradients ? w.call.input_gradients[a.index] : nullptr;
+      const int v = plan_.inputs[index(a.index)];
+      if (!rows) return;
+      if (plan_.values[index(v)].gradient.arena != Arena::kNone)
+        return store_rows(v, gradient(v, w), w, rows);
+      const std::int64_t features = plan_.values[index(v)].shape.size();
+      std::fill_n(rows + w.range.first * features, features * w.range.samples, 0.0f);
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+// Gathers the block's rows of one input, in its value's layout.
+void Executor::load(int input, const Where& w) const {
+  const Batch& batch = *w.call.batch;
+  const BatchInput& from = batch.inputs[index(input)];
+  const int v = plan_.inputs[index(input)];
+  const PlannedValue& in = plan_.values[index(v)];
   const std::int64_t features = in.shape.size();
+  float* x = value(v, w);
   if (in.layout == Layout::kSamples) {
     const float* rows[kLanes];
     const std::uint8_t* bytes[kLanes];
-    for (int n = 0; n < r.samples; ++n) {
-      const std::int64_t at = batch.row(r.first + n) * features;
-      if (batch.bytes)
-        bytes[n] = batch.bytes + at;
+    for (int n = 0; n < w.range.samples; ++n) {
+      const std::int64_t row = batch.row(w.range.first + n) * features;
+      if (from.bytes)
+        bytes[n] = from.bytes + row;
       else
-        rows[n] = batch.x + at;
+        rows[n] = from.x + row;
     }
-    if (batch.bytes)
-      kernels_.bytes_to_samples(features, r.samples, bytes, x);
+    if (from.bytes)
+      kernels_.bytes_to_samples(features, w.range.samples, bytes, x);
     else
-      kernels_.rows_to_samples(features, r.samples, rows, x);
-    return;
+      kernels_.rows_to_samples(features, w.range.samples, rows, x);
+  } else {
+    for (int n = 0; n < w.range.samples; ++n) {
+      const std::int64_t row = batch.row(w.range.first + n) * features;
+      if (from.bytes)
+        kernels_.bytes_to_floats(features, from.bytes + row, x + n * features);
+      else
+        std::memcpy(x + n * features, from.x + row,
+                    static_cast<std::size_t>(features) * sizeof(float));
+    }
   }
-  for (int n = 0; n < r.samples; ++n) {
-    const std::int64_t at = batch.row(r.first + n) * features;
-    if (batch.bytes)
-      kernels_.bytes_to_floats(features, batch.bytes + at, x + n * features);
-    else
-      std::memcpy(x + n * features, batch.x + at,
-                  static_cast<std::size_t>(features) * sizeof(float));
-  }
+  if (w.call.check_numerics) check(nullptr, v, x, w, false);
 }
 
-void Executor::store_rows(int value, const float* from, const BlockRange& r, float* rows) const {
-  const PlannedValue& v = plan_.values[static_cast<std::size_t>(value)];
-  const std::int64_t features = v.shape.size();
-  float* to = rows + r.first * features;
-  if (v.layout == Layout::kSamples)
-    kernels_.samples_to_rows(features, r.samples, from, features, to);
+void Executor::store_rows(int v, const float* from, const Where& w, float* rows) const {
+  const PlannedValue& value = plan_.values[index(v)];
+  const std::int64_t features = value.shape.size();
+  float* to = rows + w.range.first * features;
+  if (value.layout == Layout::kSamples)
+    kernels_.samples_to_rows(features, w.range.samples, from, features, to);
   else
-    std::memcpy(to, from, static_cast<std::size_t>(features * r.samples) * sizeof(float));
+    std::memcpy(to, from, static_cast<std::size_t>(features * w.range.samples) * sizeof(float));
 }
 
-StepArgs Executor::step_args(const PlannedStep& s, const ParameterView& params, const BlockRange& r,
-                             const ExecutorOptions& options, float* arena, const float** x) const {
-  for (std::size_t k = 0; k < s.inputs.size(); ++k)
-    x[k] = arena + plan_.values[static_cast<std::size_t>(s.inputs[k])].offset;
-  StepArgs a;
-  a.samples = r.samples;
-  a.training = plan_.options.training;
-  a.keep = plan_.keeps_for_backward();
-  a.random = {options.seed, static_cast<std::uint32_t>(s.node),
-              options.first_sample + static_cast<std::uint32_t>(r.first)};
-  a.x = x;
-  a.params = params.each + s.first_parameter;
-  a.packed = params.packed + s.packed;
-  a.saved = arena + s.saved;
-  return a;
-}
-
-void Executor::forward(const Batch& batch, std::int64_t block, const ParameterView& params,
-                       const ExecutorOptions& options, float loss_scale, int order, float* arena,
-                       float* outputs, BatchResult* result) const {
-  const BlockRange r = range(batch, block);
-  load(batch, r, arena + plan_.values[0].offset);
-  if (options.check_numerics) check(nullptr, 0, arena + plan_.values[0].offset, r, options, false);
-  const float* x[kMaxStepInputs];
-  for (const PlannedStep& s : plan_.steps) {
-    ForwardArgs a;
-    static_cast<StepArgs&>(a) = step_args(s, params, r, options, arena, x);
-    a.scratch = arena + s.scratch_forward;
-    a.y = arena + plan_.values[static_cast<std::size_t>(s.output)].offset;
-    s.step->forward(a);
-    if (options.check_numerics) check(&s, s.output, a.y, r, options, false);
-  }
-  if (plan_.loss) run_loss(batch, r, loss_scale, order, arena, result);
-  if (!outputs) return;
-  const std::int64_t rows = plan_.fused_softmax
-                                ? plan_.loss_scratch
-                                : plan_.values[static_cast<std::size_t>(plan_.output)].offset;
-  store_rows(plan_.output, arena + rows, r, outputs);
-}
-
-void Executor::run_loss(const Batch& batch, const BlockRange& r, float scale, int order,
-                        float* arena, BatchResult* result) const {
-  const PlannedValue& out = plan_.values[static_cast<std::size_t>(plan_.output)];
+void Executor::run_loss(int output, const Where& w) const {
+  const PlannedOutput& o = plan_.outputs[index(output)];
+  const PlannedValue& out = plan_.values[index(o.value)];
+  const Batch& batch = *w.call.batch;
+  const BatchTarget& target = batch.targets[index(output)];
+  const OutputLoss& loss = (*plan_.options.losses)[index(output)];
   std::int64_t labels[kLanes];
   const float* targets[kLanes];
   float weights[kLanes];
   LossArgs a;
-  a.samples = r.samples;
+  a.samples = w.range.samples;
   a.classes = out.shape.size();
-  for (int n = 0; n < r.samples; ++n) {
-    const std::int64_t row = batch.row(r.first + n);
-    if (batch.labels) labels[n] = batch.labels[row];
-    if (batch.targets) targets[n] = batch.targets + row * a.classes;
-    if (batch.weights) weights[n] = batch.weights[row];
+  for (int n = 0; n < a.samples; ++n) {
+    const std::int64_t row = batch.row(w.range.first + n);
+    if (target.labels) labels[n] = target.labels[row];
+    if (target.targets) targets[n] = target.targets + row * a.classes;
+    if (target.weights) weights[n] = target.weights[row];
   }
-  a.outputs = arena + out.offset;
+  a.outputs = value(o.value, w);
   a.labels = labels;
-  a.targets = batch.targets ? targets : nullptr;
-  a.weights = batch.weights ? weights : nullptr;
-  a.scale = scale;
-  a.gradient = out.gradient_offset >= 0 ? arena + out.gradient_offset : nullptr;
-  a.order = order;
-  a.scratch = arena + plan_.loss_scratch;
-  plan_.loss->run(a);
-  result->loss += a.loss;
-  result->correct += a.correct;
+  a.targets = target.targets ? targets : nullptr;
+  a.weights = target.weights ? weights : nullptr;
+  a.scale = static_cast<float>(loss.weight / static_cast<double>(batch.count));
+  a.gradient = gradient(o.value, w);
+  if (o.loss_adds && a.gradient) a.gradient = at(o.added_gradient, w);
+  a.order = w.call.order;
+  a.scratch = at(o.scratch, w);
+  o.loss->run(a);
+  if (o.loss_adds && a.gradient) {
+    float* sum = gradient(o.value, w);
+    kernels_.add(a.classes * a.samples, sum, a.gradient, sum);
+  }
+  BatchResult& result =
+      w.call.results[w.range.block * static_cast<std::int64_t>(plan_.outputs.size()) + output];
+  result.loss += a.loss;
+  result.correct += a.correct;
 }
 
-void Executor::backward(const Batch& batch, std::int64_t block, const ParameterView& params,
-                        const ExecutorOptions& options, int order, bool accumulate, float* arena,
-                        float* const* dparams, float* input_gradient) const {
-  const BlockRange r = range(batch, block);
-  const float* x[kMaxStepInputs];
-  float* dx[kMaxStepInputs];
-  float* frozen[kMaxStepInputs] = {};
-  for (const BackwardStep& b : plan_.backward) {
-    const PlannedStep& s = plan_.steps[static_cast<std::size_t>(b.step)];
-    const PlannedValue& y = plan_.values[static_cast<std::size_t>(s.output)];
-    BackwardArgs a;
-    static_cast<StepArgs&>(a) = step_args(s, params, r, options, arena, x);
-    a.scratch = arena + s.scratch_backward;
-    a.y = arena + y.offset;
-    a.dy = arena + y.gradient_offset;
-    for (std::size_t k = 0; k < s.inputs.size(); ++k)
-      dx[k] = b.wants_input[k]
-                  ? arena + plan_.values[static_cast<std::size_t>(s.inputs[k])].gradient_offset
-                  : nullptr;
-    a.dx = dx;
-    a.dparams = b.wants_parameters ? dparams + s.first_parameter : frozen;
-    a.accumulate = accumulate;
-    a.order = order;
-    s.step->backward(a);
-    if (options.check_numerics)
-      for (std::size_t k = 0; k < s.inputs.size(); ++k)
-        if (dx[k]) check(&s, s.inputs[k], dx[k], r, options, true);
+// ---- what steps get
+
+StepArgs Executor::step_args(const PlannedStep& s, const ParameterView& params, const Where& w,
+                             bool backward, Pointers* p) const {
+  for (std::size_t k = 0; k < s.inputs.size(); ++k) p->x[k] = value(s.inputs[k], w);
+  StepArgs a;
+  a.samples = w.range.samples;
+  a.training = plan_.options.training;
+  a.keep = plan_.keeps_for_backward();
+  a.random = {w.call.seed, static_cast<std::uint32_t>(s.node),
+              w.call.first_sample + static_cast<std::uint32_t>(w.range.first)};
+  a.x = p->x;
+  a.params = params.each + s.first_parameter;
+  const Place& packed = backward ? s.packed_backward : s.packed;
+  a.packed = plan_.packs_persist ? params.packed + packed.offset : at(packed, w);
+  if (s.folded >= 0) {
+    p->folded[0] = params.packed + s.folded_weights.offset;
+    p->folded[1] = p->folded[0] + align_up(s.folded_kernel);
+    a.params = p->folded;
   }
-  if (input_gradient) store_rows(0, arena + plan_.values[0].gradient_offset, r, input_gradient);
+  a.common = at(s.common, w);
+  a.saved = at(s.saved, w);
+  return a;
 }
+
+ForwardArgs Executor::forward_args(const PlannedStep& s, const Where& w, Pointers* p) const {
+  ForwardArgs a;
+  static_cast<StepArgs&>(a) = step_args(s, w.call.params, w, false, p);
+  a.scratch = at(s.scratch, w);
+  a.y = value(s.output, w);
+  return a;
+}
+
+BackwardArgs Executor::backward_args(const PlannedBackward& b, const Where& w, Pointers* p) const {
+  static float* const kFrozen[kMaxStepInputs] = {};
+  const PlannedStep& s = plan_.steps[index(b.step)];
+  BackwardArgs a;
+  static_cast<StepArgs&>(a) = step_args(s, w.call.backward_params, w, true, p);
+  a.scratch = at(s.scratch_backward, w);
+  a.y = value(s.output, w);
+  a.dy = gradient(s.output, w);
+  for (std::size_t k = 0; k < s.inputs.size(); ++k)
+    p->dx[k] = !b.wants_input[k] ? nullptr
+               : b.adds_input[k] ? at(b.added[k], w)
+                                 : gradient(s.inputs[k], w);
+  a.dx = p->dx;
+  a.dparams = b.wants_parameters ? w.call.dparams[w.shard] + s.first_parameter : kFrozen;
+  // The shard's first block overwrites.
+  const bool later =
+      !plan_.options.blocking.wide && w.range.block > w.shard * w.blocks / w.call.shards;
+  a.accumulate = b.adds_parameters || later;
+  a.order = w.call.order;
+  return a;
+}
+
+// ---- over the whole batch
+
+void Executor::run_once(const Action& a, const ExecutorCall& call) const {
+  const std::int64_t blocks = block_count(call.batch->count);
+  const Where w{call, nullptr, {0, 0, 0}, 0, blocks};
+  if (a.kind == ActionKind::kMeet) {
+    const PlannedStep& s = plan_.steps[index(a.index)];
+    return s.step->meet(meet_args(s, false, w));
+  }
+  const PlannedBackward& b = plan_.backward[index(a.index)];
+  const PlannedStep& s = plan_.steps[index(b.step)];
+  MeetArgs args = meet_args(s, true, w);
+  args.dparams = b.wants_parameters ? call.dparams[0] + s.first_parameter : nullptr;
+  args.accumulate = b.adds_parameters;
+  s.step->meet_backward(args);
+  if (!b.wants_parameters || b.adds_parameters) return;
+  // The gradient is whole: the first shard has all of it.
+  for (std::int64_t shard = 1; shard < call.shards; ++shard)
+    for (int p = s.first_parameter; p < s.first_parameter + s.parameter_count; ++p)
+      std::fill_n(call.dparams[shard][p], table_.all()[index(p)].spec.shape.size(), 0.0f);
+}
+
+MeetArgs Executor::meet_args(const PlannedStep& s, bool backward, const Where& w) const {
+  MeetArgs m;
+  m.parts = at(backward ? s.parts_backward : s.parts, w);
+  m.part_floats = (backward ? s.parts_backward : s.parts).floats;
+  m.blocks = w.blocks;
+  m.block_samples = plan_.options.blocking.block_samples;
+  m.samples = w.call.batch->count;
+  m.params = (backward ? w.call.backward_params : w.call.params).each + s.first_parameter;
+  m.common = at(s.common, w);
+  return m;
+}
+
+int Executor::task_count(const Action& a) const {
+  switch (a.kind) {
+    case ActionKind::kPack:
+    case ActionKind::kPackBackward:
+      return plan_.steps[index(a.index)].step->pack_tasks;
+    case ActionKind::kForwardTasks:
+      return plan_.steps[index(a.index)].step->forward_tasks;
+    case ActionKind::kBackwardTasks:
+      return plan_.steps[index(plan_.backward[index(a.index)].step)].step->backward_tasks;
+    default:
+      return std::max(1,
+                      plan_.steps[index(plan_.backward[index(a.index)].step)].step->gradient_tasks);
+  }
+}
+
+// A stretch's actions are independent, so their tasks run side by side.
+void Executor::run_tasks(Team& team, const Stretch& stretch, const ExecutorCall& call) const {
+  const std::int64_t blocks = block_count(call.batch->count);
+  std::int64_t total = 0;
+  for (int i = stretch.begin; i < stretch.end; ++i)
+    total += task_count(plan_.timeline.actions[index(i)]);
+  team.for_each(total, [&](std::int64_t task) {
+    int i = stretch.begin;
+    for (int count; task >= (count = task_count(plan_.timeline.actions[index(i)])); ++i)
+      task -= count;
+    Where w{call, call.arenas[team.rank()], {0, 0, 0}, 0, blocks};
+    w.range.samples = static_cast<int>(call.batch->count);
+    run_task(plan_.timeline.actions[index(i)], static_cast<int>(task), w);
+  });
+}
+
+void Executor::run_task(const Action& a, int task, const Where& w) const {
+  Pointers p;
+  const auto step = [&](int i) -> const PlannedStep& { return plan_.steps[index(i)]; };
+  switch (a.kind) {
+    case ActionKind::kPack:
+      return pack_step(step(a.index), false, task, w.call.params, at(step(a.index).packed, w));
+    case ActionKind::kPackBackward:
+      return pack_step(step(a.index), true, task, w.call.backward_params,
+                       at(step(a.index).packed_backward, w));
+    case ActionKind::kForwardTasks: {
+      ForwardArgs args = forward_args(step(a.index), w, &p);
+      args.scratch = at(step(a.index).task_scratch, w);
+      return step(a.index).step->forward_task(args, task);
+    }
+    default:
+      break;
+  }
+  const PlannedBackward& b = plan_.backward[index(a.index)];
+  BackwardArgs args = backward_args(b, w, &p);
+  args.scratch = at(step(b.step).task_scratch, w);
+  if (a.kind == ActionKind::kBackwardTasks) return step(b.step).step->backward_task(args, task);
+  if (step(b.step).step->gradient_tasks == 0) return gradient_by_blocks(b, w);
+  step(b.step).step->gradient_task(args, task);
+}
+
+// For steps of few parameters that know only blocks: one task walks all of them in order.
+void Executor::gradient_by_blocks(const PlannedBackward& b, const Where& whole) const {
+  Pointers p;
+  float* none[kMaxStepInputs] = {};
+  for (std::int64_t block = 0; block < whole.blocks; ++block) {
+    Where w{whole.call, whole.thread, range(*whole.call.batch, block), 0, whole.blocks};
+    BackwardArgs args = backward_args(b, w, &p);
+    args.dx = none;
+    args.accumulate = b.adds_parameters || block > 0;
+    plan_.steps[index(b.step)].step->backward(args);
+  }
+}
+
+// ---- parameters
+
+void Executor::fold(const PlannedStep& s, const ParameterView& params) const {
+  const float* const* own = params.each + s.first_parameter;
+  const int first = table_.first(s.folded);
+  float* kernel = params.packed + s.folded_weights.offset;
+  float* bias = kernel + align_up(s.folded_kernel);
+  std::vector<float> scale(index(static_cast<int>(s.folded_channels)));
+  graph_.nodes()[index(s.folded)].op->fold(s.folded_channels, params.each + first, scale.data(),
+                                           bias);
+  const auto channels = static_cast<std::int32_t>(s.folded_channels);
+  kernels_.channel_affine_channels(s.folded_kernel / s.folded_channels, channels, scale.data(),
+                                   nullptr, own[0], kernel);
+  if (s.parameter_count > 1)  // a bias of the layer's own
+    kernels_.channel_affine_channels(1, channels, scale.data(), bias, own[1], bias);
+}
+
+void Executor::pack_step(const PlannedStep& s, bool backward, int task, const ParameterView& params,
+                         float* packed) const {
+  PackArgs a;
+  const float* folded[2];
+  a.params = params.each + s.first_parameter;
+  if (s.folded >= 0) {
+    folded[0] = params.packed + s.folded_weights.offset;
+    folded[1] = folded[0] + align_up(s.folded_kernel);
+    a.params = folded;
+  }
+  a.backward = backward;
+  a.task = task;
+  a.packed = packed;
+  s.step->pack(a);
+}
+
+void Executor::pack(Team& team, const ParameterView& params, bool backward) const {
+  const auto steps = static_cast<std::int64_t>(plan_.steps.size());
+  bool folds = false;
+  for (const PlannedStep& s : plan_.steps) folds |= s.folded >= 0;
+  if (folds)
+    team.for_each(steps, [&](std::int64_t i) {
+      const PlannedStep& s = plan_.steps[static_cast<std::size_t>(i)];
+      if (s.folded >= 0) fold(s, params);
+    });
+  if (!plan_.packs_persist) return;
+  team.for_each(steps, [&](std::int64_t i) {
+    const PlannedStep& s = plan_.steps[static_cast<std::size_t>(i)];
+    for (int task = 0; task < s.step->pack_tasks; ++task) {
+      if (s.packed.floats) pack_step(s, false, task, params, params.packed + s.packed.offset);
+      if (backward && s.packed_backward.floats)
+        pack_step(s, true, task, params, params.packed + s.packed_backward.offset);
+    }
+  });
+}
+
+void Executor::commit(const ExecutorCall& call, float* const* parameters) const {
+  const Where w{call, nullptr, {0, 0, 0}, 0, block_count(call.batch->count)};
+  for (const PlannedStep& s : plan_.steps)
+    if (s.step->has_state) s.step->commit(at(s.common, w), parameters + s.first_parameter);
+}
+
+// ---- numerics
 
 // Names the first layer whose values are not finite, and the sample.
-void Executor::check(const PlannedStep* step, int value, const float* data, const BlockRange& r,
-                     const ExecutorOptions& options, bool backward) const {
-  const PlannedValue& v = plan_.values[static_cast<std::size_t>(value)];
-  const bool lanes = v.layout == Layout::kSamples;
-  const std::int64_t features = v.shape.size();
+void Executor::check(const PlannedStep* step, int v, const float* data, const Where& w,
+                     bool backward) const {
+  const PlannedValue& value = plan_.values[index(v)];
+  const bool lanes = value.layout == Layout::kSamples;
+  const std::int64_t features = value.shape.size();
   for (std::int64_t f = 0; f < features; ++f)
-    for (int n = 0; n < r.samples; ++n) {
+    for (int n = 0; n < w.range.samples; ++n) {
       const float e = lanes ? data[f * kLanes + n] : data[n * features + f];
       if (std::isfinite(e)) continue;
       const std::string what = std::isnan(e) ? "NaN" : "infinity";
-      const std::string where = " in sample " + std::to_string(r.first + n) +
+      const std::string where = " in sample " + std::to_string(w.range.first + n) +
                                 " of the batch, feature " + std::to_string(f) + " of " +
-                                v.shape.str();
+                                value.shape.str();
       if (!step) throw NumericsError("input: " + what + where);
       const std::string name =
-          step->node < 0 ? "a change of layout"
-                         : options.graph->nodes()[static_cast<std::size_t>(step->node)].name;
+          step->node < 0 ? "a change of layout" : graph_.nodes()[index(step->node)].name;
       throw NumericsError(name + (backward ? ", gradient of its input: " : ", output: ") + what +
                           where);
     }

@@ -1,6 +1,6 @@
 #pragma once
-// Runs a plan over a batch: one parallel region, in which each thread takes blocks through the
-// whole network in its own arena.
+// Runs a plan over a batch, stretch by stretch: a thread takes a block through all of a stretch's
+// actions in its own arena; what crosses stretches lies in the batch's arena.
 #include <cstdint>
 #include <vector>
 
@@ -11,66 +11,105 @@
 
 namespace striate {
 
-// Flat parameters, a pointer to each, and what the plan's steps packed of them.
+// Parameters as steps read them: a pointer to each, and the packed weights that persist.
 struct ParameterView {
   const float* const* each = nullptr;
-  const float* packed = nullptr;
+  float* packed = nullptr;
 };
 
-struct ExecutorOptions {
+// What one output of a block leaves: the loss summed over its samples, and hits.
+struct BatchResult {
+  double loss = 0.0;
+  std::int64_t correct = 0;
+};
+
+// One run of a plan over one batch.
+struct ExecutorCall {
+  const Batch* batch = nullptr;
+  ParameterView params, backward_params;  // backward: squared in the curvature pass
   std::uint64_t seed = 0;
   std::uint32_t first_sample = 0;  // global number of the batch's first sample: keys dropout
   bool check_numerics = false;
-  const Graph* graph = nullptr;  // names in messages
-};
-
-// What a batch leaves: loss and hits by block, added up in block order.
-struct BatchResult {
-  double loss = 0.0;  // mean over the batch's samples
-  std::int64_t correct = 0;
+  int order = 1;
+  std::int64_t shards = 1;                 // of the gradient; wide plans have one
+  float* const* const* dparams = nullptr;  // by shard, by parameter
+  float* const* arenas = nullptr;          // by rank
+  float* batch_arena = nullptr;
+  float* fixed_arena = nullptr;
+  float* const* outputs = nullptr;          // by output, [batch][K]; entries may be null
+  float* const* input_gradients = nullptr;  // by input, [batch][F]; entries may be null
+  BatchResult* results = nullptr;           // [blocks][outputs]
 };
 
 class Executor {
  public:
-  Executor(const Plan& plan, const KernelTable& kernels) : plan_(plan), kernels_(kernels) {}
+  Executor(const Plan& plan, const Graph& graph, const ParameterTable& table,
+           const KernelTable& kernels)
+      : plan_(plan), graph_(graph), table_(table), kernels_(kernels) {}
 
   std::int64_t block_count(std::int64_t samples) const {
     return (samples + plan_.options.blocking.block_samples - 1) /
            plan_.options.blocking.block_samples;
   }
 
-  // Packs every step's weights for a batch; collective over the team.
-  void pack(Team& team, const float* const* params, float* packed) const;
-
-  // One block, forward. Its output rows go to `outputs` ([batch][K], may be null); with a loss,
-  // adds to `result` (the sum over the block) and leaves dL/d(output) in the arena.
-  // `loss_scale` is 1 / batch.
-  void forward(const Batch& batch, std::int64_t block, const ParameterView& params,
-               const ExecutorOptions& options, float loss_scale, int order, float* arena,
-               float* outputs, BatchResult* result) const;
-
-  // The same block, backward, right after forward on the same arena. dparams: a pointer to each
-  // parameter's gradient in this shard, null where frozen. input_gradient: [batch][F] or null.
-  void backward(const Batch& batch, std::int64_t block, const ParameterView& params,
-                const ExecutorOptions& options, int order, bool accumulate, float* arena,
-                float* const* dparams, float* input_gradient) const;
+  // Makes the packs that persist; collective over the team.
+  void pack(Team& team, const ParameterView& params, bool backward) const;
+  // All stretches; collective.
+  void run(Team& team, const ExecutorCall& call) const;
+  // Lets batch normalisation's moving statistics take in the batch.
+  void commit(const ExecutorCall& call, float* const* parameters) const;
 
  private:
   struct BlockRange {
-    std::int64_t first;
+    std::int64_t block, first;
     int samples;
   };
+  // Whose memory: a block's, or (block < 0) the whole batch's from its first block on.
+  struct Where {
+    const ExecutorCall& call;
+    float* thread;
+    BlockRange range;
+    std::int64_t shard;
+    std::int64_t blocks;
+  };
+  float* at(const Place& place, const Where& w) const;
+  float* value(int v, const Where& w) const { return at(plan_.values[index(v)].place, w); }
+  float* gradient(int v, const Where& w) const { return at(plan_.values[index(v)].gradient, w); }
+  static std::size_t index(int i) { return static_cast<std::size_t>(i); }
   BlockRange range(const Batch& batch, std::int64_t block) const;
-  void load(const Batch& batch, const BlockRange& r, float* x) const;
-  void store_rows(int value, const float* from, const BlockRange& r, float* rows) const;
-  void run_loss(const Batch& batch, const BlockRange& r, float scale, int order, float* arena,
-                BatchResult* result) const;
-  StepArgs step_args(const PlannedStep& s, const ParameterView& params, const BlockRange& r,
-                     const ExecutorOptions& options, float* arena, const float** x) const;
-  void check(const PlannedStep* step, int value, const float* data, const BlockRange& r,
-             const ExecutorOptions& options, bool backward) const;
+
+  void run_blocks(Team& team, const Stretch& stretch, const ExecutorCall& call) const;
+  void run_block(const Stretch& stretch, const Where& w) const;
+  void run_action(const Action& action, const Where& w) const;
+  void run_once(const Action& action, const ExecutorCall& call) const;
+  void run_tasks(Team& team, const Stretch& stretch, const ExecutorCall& call) const;
+  void run_task(const Action& action, int task, const Where& w) const;
+  int task_count(const Action& action) const;
+
+  void load(int input, const Where& w) const;
+  void store_rows(int value, const float* from, const Where& w, float* rows) const;
+  void run_loss(int output, const Where& w) const;
+  void fold(const PlannedStep& s, const ParameterView& params) const;
+  void pack_step(const PlannedStep& s, bool backward, int task, const ParameterView& params,
+                 float* packed) const;
+  // Pointers that a step's arguments point to.
+  struct Pointers {
+    const float* x[kMaxStepInputs];
+    float* dx[kMaxStepInputs];
+    const float* folded[2];
+  };
+  StepArgs step_args(const PlannedStep& s, const ParameterView& params, const Where& w,
+                     bool backward, Pointers* p) const;
+  ForwardArgs forward_args(const PlannedStep& s, const Where& w, Pointers* p) const;
+  BackwardArgs backward_args(const PlannedBackward& b, const Where& w, Pointers* p) const;
+  MeetArgs meet_args(const PlannedStep& s, bool backward, const Where& w) const;
+  void gradient_by_blocks(const PlannedBackward& b, const Where& w) const;
+  void check(const PlannedStep* step, int value, const float* data, const Where& w,
+             bool backward) const;
 
   const Plan& plan_;
+  const Graph& graph_;
+  const ParameterTable& table_;
   const KernelTable& kernels_;
 };
 

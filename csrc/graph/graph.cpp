@@ -1,21 +1,49 @@
 #include "striate/graph.h"
 
+#include <cstring>
+
 #include "core/checked.h"
 #include "ops/op.h"
 
 namespace striate {
 
-ValueId Graph::input(const Shape& shape, const std::string& name) {
-  if (!nodes_.empty()) throw ValueError("a graph has one input, and it comes first");
-  nodes_.push_back({nullptr, name, {}, 0});
-  shapes_.push_back(shape);
-  return 0;
+int Graph::find(const std::string& name) const {
+  for (std::size_t i = 0; i < nodes_.size(); ++i)
+    if (nodes_[i].name == name) return static_cast<int>(i);
+  return -1;
 }
 
-ValueId Graph::add(OpPtr op, std::vector<ValueId> inputs, const std::string& name) {
+ValueId Graph::input(const Shape& shape, const std::string& name) {
+  if (find(name) >= 0) throw ValueError("two layers are named \"" + name + "\"");
+  const ValueId id = narrow<int>(nodes_.size());
+  nodes_.push_back({nullptr, name, {}, id, id});
+  shapes_.push_back(shape);
+  inputs_.push_back(id);
+  return id;
+}
+
+int Graph::share(const Op& op, const std::vector<Shape>& inputs, std::string* name) const {
+  const int owner = find(*name);
+  const Node& first = nodes_[static_cast<std::size_t>(owner)];
+  if (!first.op || std::strcmp(first.op->kind(), op.kind()) != 0)
+    throw ValueError("two layers are named \"" + *name + "\"");
+  const auto mine = op.parameters(inputs), theirs = first.op->parameters(input_shapes(first));
+  for (std::size_t i = 0; i < theirs.size(); ++i)
+    if (i >= mine.size() || mine[i].shape != theirs[i].shape)
+      throw ShapeError(*name + " (" + op.kind() + "): is shared, and its " + theirs[i].name +
+                       " has shape " + theirs[i].shape.str() + "; for this input it would need " +
+                       (i < mine.size() ? mine[i].shape.str() : "none"));
+  int use = 2;
+  while (find(*name + ":" + std::to_string(use)) >= 0) ++use;
+  *name += ":" + std::to_string(use);
+  return owner;
+}
+
+ValueId Graph::add(OpPtr op, std::vector<ValueId> inputs, const std::string& given) {
+  std::string name = given;
   if (!op) throw ValueError(name + ": there is no operation to add");
-  for (const Node& n : nodes_)
-    if (n.name == name) throw ValueError("two layers are named \"" + name + "\"");
+  const bool known = find(name) >= 0;
+  if (known && !reuse_) throw ValueError("two layers are named \"" + name + "\"");
   std::vector<Shape> shapes;
   for (ValueId v : inputs) shapes.push_back(shape(v));
   Shape out;
@@ -25,7 +53,8 @@ ValueId Graph::add(OpPtr op, std::vector<ValueId> inputs, const std::string& nam
     throw ShapeError(name + " (" + op->kind() + "): " + e.what());
   }
   const ValueId id = narrow<int>(nodes_.size());
-  nodes_.push_back({std::move(op), name, std::move(inputs), id});
+  const int owner = known ? share(*op, shapes, &name) : id;
+  nodes_.push_back({std::move(op), std::move(name), std::move(inputs), id, owner});
   shapes_.push_back(std::move(out));
   return id;
 }
@@ -48,6 +77,7 @@ Cost Graph::cost(ValueId value) const {
   if (!node.op) return {};
   const std::vector<Shape> in = input_shapes(node);
   Cost c = node.op->cost(in);
+  if (node.parameters_of != node.output) return c;
   for (const ParameterSpec& p : node.op->parameters(in)) {
     c.parameters += p.count;
     if (p.trainable) c.trainable += p.count;

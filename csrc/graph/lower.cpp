@@ -1,6 +1,8 @@
 #include "graph/lower.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "ops/change_layout.h"
 #include "striate/error.h"
@@ -14,45 +16,93 @@ struct Item {
   OpPtr op;
   std::vector<ValueId> inputs;
   ValueId output;
+  int folded = -1;
 };
 
-std::vector<Item> ancestors(const Graph& graph, ValueId output) {
+struct Draft {
+  std::vector<Item> items;
+  std::vector<ValueId> outputs;
+  std::vector<bool> fused_softmax;
+
+  int uses(ValueId value) const {
+    auto count = std::count(outputs.begin(), outputs.end(), value);
+    for (const Item& i : items) count += std::count(i.inputs.begin(), i.inputs.end(), value);
+    return static_cast<int>(count);
+  }
+  std::size_t maker(ValueId value) const {  // items.size(): an input
+    std::size_t i = 0;
+    while (i < items.size() && items[i].output != value) ++i;
+    return i;
+  }
+  void remove(std::size_t i) { items.erase(items.begin() + static_cast<std::ptrdiff_t>(i)); }
+};
+
+Draft ancestors(const Graph& graph, const std::vector<ValueId>& outputs) {
   std::vector<bool> wanted(graph.nodes().size(), false);
-  wanted[static_cast<std::size_t>(output)] = true;
+  for (ValueId v : outputs) wanted[static_cast<std::size_t>(v)] = true;
   for (auto n = graph.nodes().rbegin(); n != graph.nodes().rend(); ++n)
     if (wanted[static_cast<std::size_t>(n->output)])
       for (ValueId v : n->inputs) wanted[static_cast<std::size_t>(v)] = true;
-  std::vector<Item> items;
+  Draft draft{{}, outputs, std::vector<bool>(outputs.size(), false)};
   for (const Node& n : graph.nodes())
     if (n.op && wanted[static_cast<std::size_t>(n.output)])
-      items.push_back({n.output, n.op, n.inputs, n.output});
-  if (items.empty()) throw ValueError("the network has no layer: its output is its input");
-  return items;
+      draft.items.push_back({n.output, n.op, n.inputs, n.output});
+  return draft;
 }
 
-int consumers(const std::vector<Item>& items, ValueId value) {
-  int count = 0;
-  for (const Item& i : items)
-    count += static_cast<int>(std::count(i.inputs.begin(), i.inputs.end(), value));
-  return count;
+// Dropout passes its input through; one that is all there is stays, as the network's only layer.
+void drop_dropout(Draft* d) {
+  for (std::size_t i = d->items.size(); i-- > 0;) {
+    if (!d->items[i].op->is_dropout() || d->items.size() < 2) continue;
+    const ValueId from = d->items[i].output, to = d->items[i].inputs[0];
+    d->remove(i);
+    for (Item& item : d->items) std::replace(item.inputs.begin(), item.inputs.end(), from, to);
+    std::replace(d->outputs.begin(), d->outputs.end(), from, to);
+  }
 }
 
-// Takes items[i], a one-input op, out of the chain. Returns its input.
-ValueId bypass(std::vector<Item>* items, std::size_t i) {
-  const ValueId from = (*items)[i].output, to = (*items)[i].inputs[0];
-  items->erase(items->begin() + static_cast<std::ptrdiff_t>(i));
-  for (Item& item : *items) std::replace(item.inputs.begin(), item.inputs.end(), from, to);
-  return to;
+void fold_normalizations(Draft* d) {
+  for (std::size_t i = d->items.size(); i-- > 0;) {
+    const Item normalization = d->items[i];
+    if (!normalization.op->is_batch_normalization()) continue;
+    const std::size_t before = d->maker(normalization.inputs[0]);
+    if (before == d->items.size()) continue;
+    Item& linear = d->items[before];
+    if (!linear.op->folds_scale() || linear.folded >= 0 || d->uses(linear.output) != 1) continue;
+    linear.folded = normalization.node;
+    linear.output = normalization.output;
+    d->remove(i);
+  }
 }
 
-void sink_activations(std::vector<Item>* items) {
-  for (std::size_t i = 0; i + 1 < items->size(); ++i) {
-    Item &act = (*items)[i], &pool = (*items)[i + 1];
-    if (!act.op->monotone_elementwise() || !pool.op->is_max_pool()) continue;
-    if (pool.inputs[0] != act.output || consumers(*items, act.output) != 1) continue;
-    // act: x -> a, pool: a -> p becomes pool: x -> a, act: a -> p, where a now has p's shape.
-    std::swap(act.op, pool.op);
-    std::swap(act.node, pool.node);
+void fuse_softmax(Draft* d, const std::vector<OutputLoss>& losses) {
+  for (std::size_t k = 0; k < d->outputs.size(); ++k) {
+    const OutputLoss& loss = losses[k];
+    if (loss.none || loss.options.from_logits) continue;
+    if (loss.options.kind != LossKind::kSparseCategoricalCrossentropy &&
+        loss.options.kind != LossKind::kCategoricalCrossentropy)
+      continue;
+    const std::size_t i = d->maker(d->outputs[k]);
+    if (i == d->items.size() || !d->items[i].op->is_softmax() || d->items.size() < 2 ||
+        d->uses(d->outputs[k]) != 1)
+      continue;
+    d->fused_softmax[k] = true;
+    d->outputs[k] = d->items[i].inputs[0];
+    d->remove(i);
+  }
+}
+
+void sink_activations(Draft* d) {
+  for (std::size_t i = 0; i < d->items.size(); ++i) {
+    if (!d->items[i].op->monotone_elementwise() || d->uses(d->items[i].output) != 1) continue;
+    for (std::size_t j = i + 1; j < d->items.size(); ++j) {
+      Item &act = d->items[i], &pool = d->items[j];
+      if (!pool.op->is_max_pool() || pool.inputs[0] != act.output) continue;
+      // act: x -> a, pool: a -> p becomes pool: x -> a, act: a -> p, where a now has p's shape.
+      std::swap(act.op, pool.op);
+      std::swap(act.node, pool.node);
+      break;
+    }
   }
 }
 
@@ -60,18 +110,31 @@ class ProgramBuilder {
  public:
   ProgramBuilder(const Graph& graph, Layout preferred) : graph_(graph), preferred_(preferred) {}
 
-  Program build(const std::vector<Item>& items, ValueId input, ValueId output) {
+  Program build(const Draft& draft) {
     at_.assign(graph_.nodes().size(), -1);
-    at_[static_cast<std::size_t>(input)] =
-        add_value(graph_.shape(input), layout_of(*items.front().op));
-    for (const Item& item : items) add_step(item);
-    program_.output = in_layout(at_[static_cast<std::size_t>(output)], Layout::kChannels);
+    for (ValueId input : graph_.inputs()) program_.inputs.push_back(add_input(draft, input));
+    for (const Item& item : draft.items) add_step(item);
+    for (std::size_t k = 0; k < draft.outputs.size(); ++k)
+      program_.outputs.push_back({in_layout(at(draft.outputs[k]), Layout::kChannels),
+                                  static_cast<bool>(draft.fused_softmax[k])});
     return std::move(program_);
   }
 
  private:
+  int& at(ValueId value) { return at_[static_cast<std::size_t>(value)]; }
+
   Layout layout_of(const Op& op) const {
     return op.supports(preferred_) ? preferred_ : Layout::kChannels;
+  }
+
+  // In the layout that its first reader wants.
+  int add_input(const Draft& draft, ValueId input) {
+    for (const Item& item : draft.items)
+      if (std::count(item.inputs.begin(), item.inputs.end(), input))
+        return at(input) = add_value(graph_.shape(input), layout_of(*item.op));
+    if (std::count(draft.outputs.begin(), draft.outputs.end(), input))
+      return at(input) = add_value(graph_.shape(input), Layout::kChannels);
+    return -1;
   }
 
   int add_value(const Shape& shape, Layout layout) {
@@ -79,11 +142,15 @@ class ProgramBuilder {
     return static_cast<int>(program_.values.size()) - 1;
   }
 
+  // The value itself, or its copy in the other layout, which all its readers share.
   int in_layout(int value, Layout layout) {
     const ProgramValue v = program_.values[static_cast<std::size_t>(value)];
     if (v.layout == layout) return value;
+    const auto known = changed_.find(value);
+    if (known != changed_.end()) return known->second;
     const int changed = add_value(v.shape, layout);
     program_.steps.push_back({-1, change_layout(layout), {value}, changed});
+    changed_[value] = changed;
     return changed;
   }
 
@@ -92,44 +159,31 @@ class ProgramBuilder {
     std::vector<int> inputs;
     std::vector<Shape> shapes;
     for (ValueId v : item.inputs) {
-      inputs.push_back(in_layout(at_[static_cast<std::size_t>(v)], layout));
+      inputs.push_back(in_layout(at(v), layout));
       shapes.push_back(program_.values[static_cast<std::size_t>(inputs.back())].shape);
     }
     const int out = add_value(item.op->output_shape(shapes), layout);
-    at_[static_cast<std::size_t>(item.output)] = out;
-    program_.steps.push_back({item.node, item.op, std::move(inputs), out});
+    at(item.output) = out;
+    program_.steps.push_back({item.node, item.op, std::move(inputs), out, item.folded});
   }
 
   const Graph& graph_;
   Layout preferred_;
   Program program_;
-  std::vector<int> at_;  // graph value -> program value
+  std::vector<int> at_;         // graph value -> program value
+  std::map<int, int> changed_;  // program value -> its copy in the other layout
 };
 
 }  // namespace
 
-Program lower(const Graph& graph, ValueId output, const LowerOptions& options) {
-  std::vector<Item> items = ancestors(graph, output);
-  if (!options.training)
-    for (std::size_t i = items.size(); i-- > 0;)
-      if (items[i].op->is_dropout() && items.size() > 1) {
-        const bool last = items[i].output == output;
-        const ValueId to = bypass(&items, i);
-        if (last) output = to;
-      }
-  bool fused = false;
-  if (options.loss && items.size() > 1 && items.back().op->is_softmax() &&
-      !options.loss->from_logits &&
-      (options.loss->kind == LossKind::kSparseCategoricalCrossentropy ||
-       options.loss->kind == LossKind::kCategoricalCrossentropy)) {
-    fused = true;
-    output = items.back().inputs[0];
-    items.pop_back();
-  }
-  sink_activations(&items);
-  Program program = ProgramBuilder(graph, options.preferred).build(items, 0, output);
-  program.fused_softmax = fused;
-  return program;
+Program lower(const Graph& graph, const std::vector<ValueId>& outputs,
+              const LowerOptions& options) {
+  Draft draft = ancestors(graph, outputs);
+  if (!options.training) drop_dropout(&draft);
+  if (options.fold) fold_normalizations(&draft);
+  if (options.losses) fuse_softmax(&draft, *options.losses);
+  sink_activations(&draft);
+  return ProgramBuilder(graph, options.preferred).build(draft);
 }
 
 }  // namespace striate

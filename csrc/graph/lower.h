@@ -1,9 +1,10 @@
 #pragma once
-// Graph -> program: the ancestors of the output in order, rewritten and with a layout each.
+// Graph -> program: the ancestors of the outputs in order, rewritten and with a layout each.
 //
-// Rewrites: dropout leaves an inference program; a softmax in front of a categorical
-// cross-entropy moves into the loss; an elementwise non-decreasing activation in front of a max
-// pool moves behind it (the same values, and a quarter of the work for a 2x2 pool).
+// Rewrites: dropout leaves an inference program; a batch normalisation behind a convolution or a
+// dense layer moves into its weights there; a softmax in front of a categorical cross-entropy
+// moves into the loss; an elementwise non-decreasing activation in front of a max pool moves behind
+// it (the same values, and a quarter of the work for a 2x2 pool).
 #include <vector>
 
 #include "ops/op.h"
@@ -22,21 +23,28 @@ struct ProgramStep {
   OpPtr op;
   std::vector<int> inputs;  // program values
   int output;
+  int folded = -1;  // the batch normalisation's node that its weights take in
+};
+
+struct ProgramOutput {
+  int value;                   // always Layout::kChannels: rows
+  bool fused_softmax = false;  // the loss takes the logits of a softmax that is not in `steps`
 };
 
 struct Program {
-  std::vector<ProgramValue> values;  // value 0 is the network's input
+  std::vector<ProgramValue> values;
+  std::vector<int> inputs;  // the value of each of the graph's inputs; -1: nothing needs it
   std::vector<ProgramStep> steps;
-  int output;                  // always Layout::kChannels: rows
-  bool fused_softmax = false;  // the loss takes the logits of a softmax that is not in `steps`
+  std::vector<ProgramOutput> outputs;
 };
 
 struct LowerOptions {
   bool training = false;
-  const LossOptions* loss = nullptr;  // null: prediction
+  bool fold = false;  // inference without gradients: batch normalisation moves into weights
+  const std::vector<OutputLoss>* losses = nullptr;  // by output; null: prediction
   Layout preferred = Layout::kChannels;
 };
 
-Program lower(const Graph& graph, ValueId output, const LowerOptions& options);
+Program lower(const Graph& graph, const std::vector<ValueId>& outputs, const LowerOptions& options);
 
 }  // namespace striate

@@ -6,63 +6,104 @@
 
 namespace striate {
 
-int ArenaLayout::add(std::int64_t floats, int begin, int end) {
+int MemoryPlanner::add(std::int64_t floats, bool fixed) {
   const int id = static_cast<int>(buffers_.size());
-  buffers_.push_back({align_up(floats), begin, end, id, 0});
+  buffers_.push_back({align_up(floats), fixed, id, {}, {}, 0, 0});
   return id;
 }
 
-int ArenaLayout::root(int b) const {
-  while (buffers_[static_cast<std::size_t>(b)].same_as != b)
-    b = buffers_[static_cast<std::size_t>(b)].same_as;
+int MemoryPlanner::root(int b) const {
+  while (buffers_[static_cast<std::size_t>(b)].root != b)
+    b = buffers_[static_cast<std::size_t>(b)].root;
   return b;
 }
 
-void ArenaLayout::share(int first, int second) {
-  Buffer& a = buffers_[static_cast<std::size_t>(root(first))];
-  Buffer& b = buffers_[static_cast<std::size_t>(root(second))];
-  a.floats = std::max(a.floats, b.floats);
-  a.begin = std::min(a.begin, b.begin);
-  a.end = std::max(a.end, b.end);
-  b.same_as = root(first);
+void MemoryPlanner::write(int buffer, int time) {
+  buffers_[static_cast<std::size_t>(root(buffer))].events.push_back({time, buffer, true});
+}
+void MemoryPlanner::read(int buffer, int time) {
+  buffers_[static_cast<std::size_t>(root(buffer))].events.push_back({time, buffer, false});
 }
 
-void ArenaLayout::extend(int buffer, int time) {
-  Buffer& b = buffers_[static_cast<std::size_t>(root(buffer))];
-  b.begin = std::min(b.begin, time);
-  b.end = std::max(b.end, time);
+// Whether a write of `writer` lands between the birth and a later reading of some member of
+// `reader`.
+bool MemoryPlanner::spoils(const Buffer& writer, const Buffer& reader) {
+  for (const Event& r : reader.events) {
+    if (r.write) continue;
+    int born = r.time;
+    for (const Event& e : reader.events)
+      if (e.member == r.member) born = std::min(born, e.time);
+    for (const Event& w : writer.events)
+      if (w.write && born <= w.time && w.time < r.time) return true;
+  }
+  return false;
 }
 
-std::int64_t ArenaLayout::place() {
-  std::vector<int> order;
-  for (std::size_t i = 0; i < buffers_.size(); ++i)
-    if (root(static_cast<int>(i)) == static_cast<int>(i)) order.push_back(static_cast<int>(i));
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-    return buffers_[static_cast<std::size_t>(a)].floats >
-           buffers_[static_cast<std::size_t>(b)].floats;
-  });
+bool MemoryPlanner::share(int earlier, int later, int time, bool same_values) {
+  const int a = root(earlier), b = root(later);
+  Buffer &first = buffers_[static_cast<std::size_t>(a)],
+         &second = buffers_[static_cast<std::size_t>(b)];
+  if (a == b || first.floats != second.floats || first.fixed != second.fixed) return false;
+  Buffer written = second;
+  for (Event& e : written.events)
+    if (same_values && e.member == later && e.time == time) e.write = false;
+  if (spoils(written, first) || spoils(first, written)) return false;
+  first.events.insert(first.events.end(), written.events.begin(), written.events.end());
+  second.events.clear();
+  second.root = a;
+  return true;
+}
+
+void MemoryPlanner::place() {
+  for (std::size_t i = 0; i < buffers_.size(); ++i) {
+    Buffer& b = buffers_[i];
+    if (root(static_cast<int>(i)) != static_cast<int>(i) || b.events.empty() || b.floats == 0)
+      continue;
+    const auto [first, last] =
+        std::minmax_element(b.events.begin(), b.events.end(),
+                            [](const Event& x, const Event& y) { return x.time < y.time; });
+    b.begin = first->time;
+    b.end = last->time;
+    const int from = timeline_.stretch_of[static_cast<std::size_t>(b.begin)];
+    const int to = timeline_.stretch_of[static_cast<std::size_t>(b.end)];
+    b.place = {b.fixed ? Arena::kFixed : from == to ? Arena::kThread : Arena::kBatch, 0, b.floats};
+    if (b.place.arena == Arena::kThread) continue;
+    // Blocks are at different actions of a stretch at the same time.
+    b.begin = timeline_.stretches[static_cast<std::size_t>(from)].begin;
+    b.end = timeline_.stretches[static_cast<std::size_t>(to)].end - 1;
+  }
+  thread_floats_ = place(Arena::kThread);
+  batch_floats_ = place(Arena::kBatch);
+  fixed_floats_ = place(Arena::kFixed);
+}
+
+std::int64_t MemoryPlanner::place(Arena arena) {
+  std::vector<Buffer*> order;
+  for (Buffer& b : buffers_)
+    if (b.place.arena == arena) order.push_back(&b);
+  std::stable_sort(order.begin(), order.end(),
+                   [](const Buffer* a, const Buffer* b) { return a->floats > b->floats; });
   std::int64_t total = 0;
-  std::vector<Buffer*> placed;
-  for (int id : order) {
-    Buffer& b = buffers_[static_cast<std::size_t>(id)];
-    std::vector<Buffer*> alive;
-    for (Buffer* p : placed)
-      if (p->begin <= b.end && b.begin <= p->end) alive.push_back(p);
-    std::sort(alive.begin(), alive.end(),
-              [](const Buffer* x, const Buffer* y) { return x->offset < y->offset; });
-    b.offset = 0;
-    for (const Buffer* p : alive) {
-      if (b.offset + b.floats <= p->offset) break;
-      b.offset = std::max(b.offset, p->offset + p->floats);
+  std::vector<Buffer*> placed;  // by offset
+  for (Buffer* b : order) {
+    std::int64_t& offset = b->place.offset;
+    for (const Buffer* p : placed) {
+      if (p->begin > b->end || b->begin > p->end) continue;
+      if (offset + b->floats <= p->place.offset) break;
+      offset = std::max(offset, p->place.offset + p->floats);
     }
-    total = std::max(total, checked_add(b.offset, b.floats));
-    placed.push_back(&b);
+    total = std::max(total, checked_add(offset, b->floats));
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), b,
+                                   [](const Buffer* x, const Buffer* y) {
+                                     return x->place.offset < y->place.offset;
+                                   }),
+                  b);
   }
   return total;
 }
 
-std::int64_t ArenaLayout::offset(int buffer) const {
-  return buffers_[static_cast<std::size_t>(root(buffer))].offset;
+Place MemoryPlanner::at(int buffer) const {
+  return buffers_[static_cast<std::size_t>(root(buffer))].place;
 }
 
 }  // namespace striate

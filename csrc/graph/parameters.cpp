@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "striate/error.h"
 #include "striate/random.h"
 
 namespace striate {
@@ -9,16 +10,33 @@ namespace striate {
 ParameterTable::ParameterTable(const Graph& graph) {
   for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
     const Node& node = graph.nodes()[i];
-    first_.push_back(static_cast<int>(all_.size()));
-    if (!node.op) continue;
-    for (ParameterSpec& spec : node.op->parameters(graph.input_shapes(node))) {
-      const std::int64_t size = align_up(spec.shape.size());
-      all_.push_back(
-          {node.name + "/" + spec.name, node.name, static_cast<int>(i), std::move(spec), floats_});
-      floats_ = checked_add(floats_, size);
+    if (node.parameters_of != node.output) {
+      nodes_.push_back(nodes_[static_cast<std::size_t>(node.parameters_of)]);
+      continue;
     }
+    const int first = static_cast<int>(all_.size());
+    if (node.op)
+      for (ParameterSpec& spec : node.op->parameters(graph.input_shapes(node))) {
+        const std::int64_t size = align_up(spec.shape.size());
+        all_.push_back({node.name + "/" + spec.name, node.name, static_cast<int>(i),
+                        std::move(spec), floats_});
+        floats_ = checked_add(floats_, size);
+      }
+    nodes_.push_back({first, static_cast<int>(all_.size()) - first, node.name,
+                      node.op && node.op->begins_frozen()});
   }
-  first_.push_back(static_cast<int>(all_.size()));
+}
+
+void ParameterTable::set_frozen(const std::string& layer, bool frozen) {
+  bool found = false;
+  for (NodeParameters& n : nodes_) {
+    if (n.layer != layer) continue;
+    found = true;
+    n.frozen = frozen;
+  }
+  if (!found) throw ValueError("the network has no layer \"" + layer + "\"");
+  for (Parameter& p : all_)
+    if (p.layer == layer && !p.spec.fixed) p.spec.trainable = !frozen;
 }
 
 namespace {

@@ -24,15 +24,23 @@ class ParameterTable {
   const std::vector<Parameter>& all() const { return all_; }
   std::vector<Parameter>& all() { return all_; }
   std::int64_t floats() const { return floats_; }  // of a flat buffer, padding included
-  // A node's parameters are all()[first(node)] and the ones that follow, as its op listed them.
-  int first(int node) const { return first_[static_cast<std::size_t>(node)]; }
-  int count(int node) const {
-    return first_[static_cast<std::size_t>(node) + 1] - first_[static_cast<std::size_t>(node)];
-  }
+  // A node's parameters are all()[first(node)] and the ones that follow, as its op listed them; a
+  // shared layer's later uses have those of its first.
+  int first(int node) const { return nodes_[static_cast<std::size_t>(node)].first; }
+  int count(int node) const { return nodes_[static_cast<std::size_t>(node)].count; }
+  // A frozen layer's parameters do not train, and it runs on its moving statistics.
+  bool frozen(int node) const { return nodes_[static_cast<std::size_t>(node)].frozen; }
+  // ValueError where no node has that name.
+  void set_frozen(const std::string& layer, bool frozen);
 
  private:
   std::vector<Parameter> all_;
-  std::vector<int> first_;
+  struct NodeParameters {
+    int first, count;
+    std::string layer;
+    bool frozen = false;
+  };
+  std::vector<NodeParameters> nodes_;
   std::int64_t floats_ = 0;
 };
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/storage.h"
-#include "graph/memory.h"
+#include "graph/plan_memory.h"
 
 namespace striate {
 namespace {
@@ -14,171 +14,150 @@ constexpr std::int64_t kNearCache = std::int64_t{1} << 20;
 // From this many samples on, idle lanes cost less than 16-wide vectors on 1, 6 or 16 channels do.
 constexpr std::int64_t kLanesFrom = 8;
 constexpr std::int64_t kMaxShards = 16;
-constexpr std::int64_t kShardFloats = std::int64_t{1} << 27;  // all gradient shards: 512 MiB
+// Parameters from which a gradient a shard is too much memory to sum (floats; 16 shards: 128 MiB).
+constexpr std::int64_t kWideFrom = std::int64_t{1} << 21;
 
-// Assigns memory to a plan's values and steps, walking its timeline: steps forward at 0..n-1, the
-// loss at n, backward steps from n+1.
-class MemoryPlanner {
+class PlanBuilder {
  public:
-  explicit MemoryPlanner(Plan& plan) : plan_(plan), steps_(static_cast<int>(plan.steps.size())) {
-    backward_time_.assign(plan.steps.size(), -1);
-    int time = steps_ + 1;
-    for (const BackwardStep& b : plan.backward)
-      backward_time_[static_cast<std::size_t>(b.step)] = time++;
-    end_ = time;
-  }
+  PlanBuilder(const Graph& graph, const ParameterTable& parameters, const PlanOptions& options,
+              const KernelTable& kernels)
+      : graph_(graph), parameters_(parameters), options_(options), kernels_(kernels) {}
 
-  void run() {
-    add_values();
-    add_gradients();
-    share_in_place();
-    add_step_memory();
-    const PlannedValue& out = plan_.values[static_cast<std::size_t>(plan_.output)];
-    const int loss_scratch =
-        arena_.add(plan_.fused_softmax ? out.floats : out.shape.size(), steps_, steps_);
-    plan_.arena_floats = arena_.place();
-    plan_.loss_scratch = arena_.offset(loss_scratch);
-    for (std::size_t v = 0; v < plan_.values.size(); ++v) {
-      plan_.values[v].offset = arena_.offset(value_[v]);
-      plan_.values[v].gradient_offset = gradient_[v] < 0 ? -1 : arena_.offset(gradient_[v]);
-    }
-    for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
-      PlannedStep& s = plan_.steps[i];
-      s.saved = arena_.offset(memory_[3 * i]);
-      s.scratch_forward = arena_.offset(memory_[3 * i + 1]);
-      s.scratch_backward = arena_.offset(memory_[3 * i + 2]);
-    }
+  Plan build(const std::vector<ValueId>& outputs) {
+    const bool fold = !options_.training && !options_.gradients();
+    const Program program = lower(
+        graph_, outputs, {options_.training, fold, options_.losses, options_.blocking.layout});
+    plan_.options = options_;
+    plan_.inputs = program.inputs;
+    // Weights that change with every batch are packed when they are needed and not kept: a packed
+    // copy of all of VGG's would be another gigabyte.
+    plan_.packs_persist = !options_.blocking.wide || !options_.gradients();
+    for (const ProgramValue& v : program.values)
+      plan_.values.push_back(
+          {v.shape, v.layout, block_floats(v.shape, v.layout, block_samples()), {}, {}});
+    for (const ProgramStep& s : program.steps) add_step(s);
+    add_outputs(program);
+    if (options_.gradients()) add_backward(program);
+    add_timeline(program);
+    place_memory(&plan_);
+    return std::move(plan_);
   }
 
  private:
-  int backward_time(std::size_t step) const { return backward_time_[step]; }
+  int block_samples() const { return options_.blocking.block_samples; }
 
-  void add_values() {
-    value_.assign(plan_.values.size(), -1);
-    value_[0] = arena_.add(plan_.values[0].floats, 0, 0);
-    for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
-      const PlannedStep& s = plan_.steps[i];
-      const int now = static_cast<int>(i);
-      const auto out = static_cast<std::size_t>(s.output);
-      value_[out] = arena_.add(plan_.values[out].floats, now, now);
-      for (int v : s.inputs) arena_.extend(value_[static_cast<std::size_t>(v)], now);
-      if (backward_time(i) < 0) continue;
-      if (s.step->backward_reads_y) arena_.extend(value_[out], backward_time(i));
-      if (s.step->backward_reads_x)
-        for (int v : s.inputs) arena_.extend(value_[static_cast<std::size_t>(v)], backward_time(i));
+  void add_step(const ProgramStep& s) {
+    if (s.inputs.size() > kMaxStepInputs)
+      throw ValueError("an operation takes at most " + std::to_string(kMaxStepInputs) + " inputs");
+    StepOptions bind;
+    for (int v : s.inputs) bind.inputs.push_back(plan_.values[static_cast<std::size_t>(v)].shape);
+    bind.layout = plan_.values[static_cast<std::size_t>(s.output)].layout;
+    bind.block_samples = block_samples();
+    bind.kernels = &kernels_;
+    bind.wide = options_.blocking.wide;
+    bind.folds = s.folded >= 0;
+    bind.training = options_.training && !frozen(s.node);
+    PlannedStep p;
+    p.step = s.op->bind(bind);
+    p.node = s.node;
+    p.inputs = s.inputs;
+    p.output = s.output;
+    p.folded = s.folded;
+    if (s.node >= 0) {
+      p.first_parameter = parameters_.first(s.node);
+      p.parameter_count = parameters_.count(s.node);
     }
-    arena_.extend(value_[static_cast<std::size_t>(plan_.output)], steps_);
+    if (s.folded >= 0) {
+      const Shape& kernel =
+          parameters_.all()[static_cast<std::size_t>(p.first_parameter)].spec.shape;
+      p.folded_kernel = kernel.size();
+      p.folded_channels = kernel[kernel.rank() - 1];
+    }
+    plan_.steps.push_back(std::move(p));
   }
 
-  void add_gradients() {
-    gradient_.assign(plan_.values.size(), -1);
-    if (plan_.backward.empty()) return;
-    const auto out = static_cast<std::size_t>(plan_.output);
-    gradient_[out] = arena_.add(plan_.values[out].floats, steps_, steps_);
-    for (const BackwardStep& b : plan_.backward) {
-      const PlannedStep& s = plan_.steps[static_cast<std::size_t>(b.step)];
-      const int now = backward_time(static_cast<std::size_t>(b.step));
-      arena_.extend(gradient_[static_cast<std::size_t>(s.output)], now);
-      for (std::size_t k = 0; k < s.inputs.size(); ++k) {
-        const auto v = static_cast<std::size_t>(s.inputs[k]);
-        if (b.wants_input[k]) gradient_[v] = arena_.add(plan_.values[v].floats, now, now);
-      }
-    }
-    if (gradient_[0] >= 0) arena_.extend(gradient_[0], end_);
-  }
+  bool frozen(int node) const { return node >= 0 && parameters_.frozen(node); }
 
-  // y takes x's memory where nothing reads x afterwards; dx takes dy's.
-  void share_in_place() {
-    for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
-      const PlannedStep& s = plan_.steps[i];
-      if (s.inputs.size() != 1) continue;
-      const auto x = static_cast<std::size_t>(s.inputs[0]), y = static_cast<std::size_t>(s.output);
-      if (s.step->forward_in_place && last_use(x, i)) arena_.share(value_[x], value_[y]);
-      if (s.step->backward_in_place && gradient_[x] >= 0 && gradient_[y] >= 0)
-        arena_.share(gradient_[y], gradient_[x]);
+  void add_outputs(const Program& program) {
+    for (std::size_t k = 0; k < program.outputs.size(); ++k) {
+      PlannedOutput o{
+          program.outputs[k].value, program.outputs[k].fused_softmax, nullptr, false, {}, {}};
+      if (options_.losses && !(*options_.losses)[k].none)
+        o.loss = std::make_unique<Loss>((*options_.losses)[k].options, o.fused_softmax, kernels_);
+      plan_.outputs.push_back(std::move(o));
     }
   }
 
-  // Whether step i is the only reader of value v, backward passes included.
-  bool last_use(std::size_t v, std::size_t i) const {
-    if (v == static_cast<std::size_t>(plan_.output)) return false;
-    for (std::size_t k = 0; k < plan_.steps.size(); ++k) {
-      const PlannedStep& s = plan_.steps[k];
-      const bool reads = std::count(s.inputs.begin(), s.inputs.end(), static_cast<int>(v)) > 0;
-      if (reads && k != i) return false;
-      if (backward_time(k) < 0) continue;
-      if (reads && s.step->backward_reads_x) return false;
-      if (s.output == static_cast<int>(v) && s.step->backward_reads_y) return false;
+  void add_backward(const Program& program) {
+    Differentiation d =
+        differentiate(program, *options_.losses, parameters_,
+                      {options_.backward, options_.all_parameters, options_.input_gradient});
+    for (BackwardStep& b : d.steps) {
+      PlannedBackward planned;
+      static_cast<BackwardStep&>(planned) = std::move(b);
+      planned.added.resize(planned.adds_input.size());
+      plan_.backward.push_back(std::move(planned));
     }
-    return true;
+    for (std::size_t k = 0; k < plan_.outputs.size(); ++k)
+      plan_.outputs[k].loss_adds = d.loss_adds[k];
+    for (std::size_t v = 0; v < plan_.values.size(); ++v)  // placed later; not kNone: it exists
+      if (d.has_gradient[v]) plan_.values[v].gradient.arena = Arena::kThread;
   }
 
-  void add_step_memory() {
-    for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
-      const Step& s = *plan_.steps[i].step;
-      const int now = static_cast<int>(i), back = backward_time(i);
-      memory_.push_back(
-          arena_.add(plan_.keeps_for_backward() ? s.saved_size : 0, now, std::max(now, back)));
-      memory_.push_back(arena_.add(s.scratch_size, now, now));
-      memory_.push_back(arena_.add(back < 0 ? 0 : s.scratch_size, back, back));
-    }
+  void add_timeline(const Program& program) {
+    std::vector<const Step*> steps;
+    for (const PlannedStep& s : plan_.steps) steps.push_back(s.step.get());
+    const std::vector<BackwardStep> backward(plan_.backward.begin(), plan_.backward.end());
+    plan_.timeline = make_timeline(
+        program, steps, backward, options_.losses ? *options_.losses : std::vector<OutputLoss>{},
+        {options_.blocking.wide, !plan_.packs_persist, options_.input_gradient});
   }
 
-  Plan& plan_;
-  int steps_, end_;
-  std::vector<int> backward_time_;
-  ArenaLayout arena_;
-  std::vector<int> value_, gradient_, memory_;
+  const Graph& graph_;
+  const ParameterTable& parameters_;
+  const PlanOptions& options_;
+  const KernelTable& kernels_;
+  Plan plan_;
 };
 
 }  // namespace
 
-Blocking choose_blocking(const Graph& graph, ValueId output, std::int64_t batch) {
+Blocking choose_blocking(const Graph& graph, const std::vector<ValueId>& outputs,
+                         std::int64_t parameter_floats, std::int64_t batch) {
+  const ValueId last = *std::max_element(outputs.begin(), outputs.end());
   std::int64_t floats = 0;
-  for (ValueId v = 0; v <= output; ++v) floats = checked_add(floats, graph.shape(v).size());
-  if (batch >= kLanesFrom && floats <= kNearCache / kLanes) return {Layout::kSamples, kLanes};
+  for (ValueId v = 0; v <= last; ++v) floats = checked_add(floats, graph.shape(v).size());
+  const bool wide = parameter_floats >= kWideFrom;
+  if (!wide && batch >= kLanesFrom && floats <= kNearCache / kLanes)
+    return {Layout::kSamples, kLanes, false};
   const std::int64_t fit = std::clamp<std::int64_t>(kNearCache / floats, 1, kLanes);
-  return {Layout::kChannels, static_cast<int>(std::min(fit, std::max<std::int64_t>(batch, 1)))};
+  return {Layout::kChannels, static_cast<int>(std::min(fit, std::max<std::int64_t>(batch, 1))),
+          wide};
 }
 
-std::int64_t shard_count(std::int64_t blocks, std::int64_t parameter_floats) {
-  const std::int64_t room =
-      std::max<std::int64_t>(kShardFloats / std::max<std::int64_t>(parameter_floats, 1), 1);
-  return std::min({blocks, kMaxShards, room});
-}
+std::int64_t shard_count(std::int64_t blocks) { return std::min(blocks, kMaxShards); }
 
-Plan make_plan(const Graph& graph, ValueId output, const ParameterTable& parameters,
-               const PlanOptions& options, const KernelTable& kernels) {
-  Program program = lower(graph, output, {options.training, options.loss, options.blocking.layout});
-  Plan plan;
-  plan.options = options;
-  plan.output = program.output;
-  plan.packed_floats = 0;
-  plan.fused_softmax = program.fused_softmax;
-  for (const ProgramValue& v : program.values)
-    plan.values.push_back({v.shape, v.layout,
-                           block_floats(v.shape, v.layout, options.blocking.block_samples), 0, -1});
-  if (options.backward || options.input_gradient)
-    plan.backward =
-        differentiate(program, parameters, options.all_parameters, options.input_gradient);
-  for (const ProgramStep& s : program.steps) {
-    if (s.inputs.size() > kMaxStepInputs)
-      throw ValueError("an operation takes at most " + std::to_string(kMaxStepInputs) + " inputs");
-    StepOptions bind{{}, Layout::kChannels, options.blocking.block_samples, &kernels};
-    for (int v : s.inputs) bind.inputs.push_back(program.values[static_cast<std::size_t>(v)].shape);
-    bind.layout = program.values[static_cast<std::size_t>(s.output)].layout;
-    PlannedStep p{s.op->bind(bind), s.node, s.inputs, s.output, 0, 0, plan.packed_floats, 0, 0, 0};
-    if (s.node >= 0) {
-      p.first_parameter = parameters.first(s.node);
-      p.parameter_count = parameters.count(s.node);
-    }
-    plan.packed_floats = checked_add(plan.packed_floats, align_up(p.step->packed_size));
-    plan.steps.push_back(std::move(p));
+std::int64_t Plan::widest(std::int64_t block_tasks) const {
+  std::int64_t most = 1;
+  for (const Stretch& stretch : timeline.stretches) {
+    if (stretch.kind == Stretch::Kind::kBlocks) most = std::max(most, block_tasks);
+    if (stretch.kind != Stretch::Kind::kTasks) continue;
+    most = std::max<std::int64_t>(most, 2);
+    const Action& a = timeline.actions[static_cast<std::size_t>(stretch.begin)];
+    const auto at = static_cast<std::size_t>(a.index);
+    if (a.kind == ActionKind::kForwardTasks)
+      most = std::max<std::int64_t>(most, steps[at].step->forward_tasks);
+    if (a.kind == ActionKind::kGradientTasks)
+      most = std::max<std::int64_t>(
+          most, steps[static_cast<std::size_t>(backward[at].step)].step->gradient_tasks);
   }
-  if (options.loss)
-    plan.loss = std::make_unique<Loss>(*options.loss, program.fused_softmax, kernels);
-  MemoryPlanner(plan).run();
-  return plan;
+  return most;
+}
+
+Plan make_plan(const Graph& graph, const std::vector<ValueId>& outputs,
+               const ParameterTable& parameters, const PlanOptions& options,
+               const KernelTable& kernels) {
+  return PlanBuilder(graph, parameters, options, kernels).build(outputs);
 }
 
 }  // namespace striate

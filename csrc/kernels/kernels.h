@@ -118,6 +118,24 @@ struct KernelTable {
   void (*channel_dot_channels)(int64_t pixels, int32_t channels, const float* dy, const float* x,
                                float* da, bool accumulate);
 
+  // ---- batch normalisation: by channel over pixels (and the first `samples` lanes) --------------
+  // mean[c] of x, m2[c] = sum of (x - mean[c])^2, of deviations.
+  void (*channel_moments_samples)(int64_t pixels, int32_t channels, int32_t samples, const float* x,
+                                  float* mean, float* m2);
+  void (*channel_moments_channels)(int64_t pixels, int32_t channels, const float* x, float* mean,
+                                   float* m2);
+  // sum[c] of dy, dot[c] of dy * (x - mean[c]).
+  void (*channel_gradient_samples)(int64_t pixels, int32_t channels, const float* dy,
+                                   const float* x, const float* mean, float* sum, float* dot);
+  void (*channel_gradient_channels)(int64_t pixels, int32_t channels, const float* dy,
+                                    const float* x, const float* mean, float* sum, float* dot);
+  // dx = a[c] * dy + b[c] * x + k[c]; dx may be dy. Lanes from `samples` on become zero.
+  void (*channel_affine2_samples)(int64_t pixels, int32_t channels, int32_t samples, const float* a,
+                                  const float* b, const float* k, const float* dy, const float* x,
+                                  float* dx);
+  void (*channel_affine2_channels)(int64_t pixels, int32_t channels, const float* a, const float* b,
+                                   const float* k, const float* dy, const float* x, float* dx);
+
   // ---- pooling --------------------------------------------------------------------------------
   // index (may be null: inference): the winner's place in its window, kh*window_w + kw, as a float
   // (exact below 2^24); the first of equals wins. A window's first pixel inside the image starts

@@ -8,6 +8,7 @@
 #include "kernels/conv_wgrad_samples-inl.h"
 #include "kernels/pack-inl.h"
 #include "kernels/elementwise-inl.h"
+#include "kernels/moments-inl.h"
 #include "kernels/exp-inl.h"
 #include "kernels/activation-inl.h"
 #include "kernels/softmax-inl.h"
@@ -61,6 +62,12 @@ constexpr KernelTable make_table(const char* isa) {
           channel_affine_channels,
           channel_dot_samples,
           channel_dot_channels,
+          channel_moments_samples,
+          channel_moments_channels,
+          channel_gradient_samples,
+          channel_gradient_channels,
+          channel_affine2_samples,
+          channel_affine2_channels,
           max_pool,
           max_pool_backward,
           avg_pool,

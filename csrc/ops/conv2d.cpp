@@ -32,9 +32,9 @@ class ConvStep : public Step {
         x_padding_(forward_padding(g)),
         dy_padding_(input_gradient_padding(g)) {
     backward_reads_x = true;
-    forward_ = place(forward_pass(g, x_padding_));
+    forward_ = place(forward_pass(g, x_padding_), &packed_size);
     for (ConvPassTables& t : input_gradient_passes(g, dy_padding_))
-      input_gradient_.push_back(place(std::move(t)));
+      input_gradient_.push_back(place(std::move(t), &packed_backward_size));
     images_ = samples_layout_ ? 1 : o.block_samples;
     position_floats_ = samples_layout_ ? kLanes : 1;
     x_floats_ = align_up(x_padding_.positions() * position_floats_);
@@ -42,10 +42,9 @@ class ConvStep : public Step {
     scratch_size = images_ * x_floats_ + dy_floats_;
   }
 
-  void pack(const float* const* params, float* packed, bool training) const override {
-    pack_pass(forward_, params[0], packed);
-    if (!training) return;
-    for (const PackedPass& p : input_gradient_) pack_pass(p, params[0], packed);
+  void pack(const PackArgs& a) const override {
+    if (!a.backward) return pack_pass(forward_, a.params[0], a.packed);
+    for (const PackedPass& p : input_gradient_) pack_pass(p, a.params[0], a.packed);
   }
 
   void forward(const ForwardArgs& a) const override {
@@ -66,18 +65,20 @@ class ConvStep : public Step {
   }
 
  private:
-  int image_count(const StepArgs& a) const { return samples_layout_ ? 1 : a.samples; }
+  int image_count(const StepArgs& a) const {
+    return samples_layout_ ? 1 : static_cast<int>(a.samples);
+  }
 
   int tile(const ConvPass& p) const {
     return samples_layout_ ? k_.samples_tile(p.cols, p.outputs) : k_.channels_tile;
   }
 
-  PackedPass place(ConvPassTables tables) {
+  PackedPass place(ConvPassTables tables, std::int64_t* total) {
     const std::int64_t pad = samples_layout_ ? 1 : k_.vector_width;
     const std::int64_t width = (tables.pass.outputs + pad - 1) / pad * pad;
     const std::int64_t size = align_up(checked_mul(tables.pass.depth, width));
-    PackedPass p{std::move(tables), packed_size, size};
-    packed_size = checked_add(packed_size, checked_mul(size, g_.groups));
+    PackedPass p{std::move(tables), *total, size};
+    *total = checked_add(*total, checked_mul(size, g_.groups));
     return p;
   }
 
@@ -131,7 +132,7 @@ class ConvStep : public Step {
       if (samples_layout_)
         k_.conv_wgrad_samples(t.pass, xg, dyg, dwg, g_.oc, a.accumulate);
       else
-        k_.conv_wgrad_channels(t.pass, a.samples, xg, x_image, dyg, pixels * g_.oc, dwg, g_.oc,
+        k_.conv_wgrad_channels(t.pass, image_count(a), xg, x_image, dyg, pixels * g_.oc, dwg, g_.oc,
                                a.accumulate);
     }
     if (!mask_.empty())
@@ -216,6 +217,7 @@ class Conv2D final : public Op {
   }
 
   bool supports(Layout) const override { return true; }
+  bool folds_scale() const override { return true; }
 
   std::unique_ptr<Step> bind(const StepOptions& options) const override {
     const ConvGeometry g = geometry(options.inputs);
@@ -226,9 +228,9 @@ class Conv2D final : public Op {
     // weight gradient needs no horizontal sum per weight (LeNet-5's C5).
     const bool covers = g.groups == 1 && g.oh == 1 && g.ow == 1 && g.kh == g.h && g.kw == g.w &&
                         g.pad_top == 0 && g.pad_left == 0;
-    if (covers)
-      return bind_dense({options.inputs[0].size(), g.oc, o_.bias, std::move(mask)}, options);
-    return std::make_unique<ConvStep>(g, o_.bias, std::move(mask), options);
+    const bool bias = o_.bias || options.folds;
+    if (covers) return bind_dense({options.inputs[0].size(), g.oc, bias, std::move(mask)}, options);
+    return std::make_unique<ConvStep>(g, bias, std::move(mask), options);
   }
 
  private:

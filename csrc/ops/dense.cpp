@@ -47,8 +47,9 @@ class Dense final : public Op {
   }
 
   bool supports(Layout) const override { return true; }
+  bool folds_scale() const override { return true; }
   std::unique_ptr<Step> bind(const StepOptions& options) const override {
-    return bind_dense({options.inputs[0].size(), o_.units, o_.bias, {}}, options);
+    return bind_dense({options.inputs[0].size(), o_.units, o_.bias || options.folds, {}}, options);
   }
 
  private:

@@ -44,13 +44,13 @@ class DenseStep : public Step {
   std::int32_t inputs() const { return static_cast<std::int32_t>(s_.inputs); }
   std::int32_t outputs() const { return static_cast<std::int32_t>(s_.outputs); }
   const float* bias(const StepArgs& a) const { return s_.bias ? a.params[1] : nullptr; }
-  // Packs W for the forward product at packed, and W transposed behind it.
-  void pack_both(const float* w, int forward_tile, int backward_tile, int pad, float* packed,
-                 bool training) const {
-    k_.pack(w, forward_rows_.data(), 1, outputs(), inputs(), forward_tile, pad, packed);
-    if (training)
-      k_.pack(w, backward_rows_.data(), s_.outputs, inputs(), outputs(), backward_tile, pad,
-              packed + transposed_at_);
+  // Packs W for the forward product, or W transposed for the input gradient's.
+  void pack_product(const PackArgs& a, int tile, int pad) const {
+    if (a.backward)
+      k_.pack(a.params[0], backward_rows_.data(), s_.outputs, inputs(), outputs(), tile, pad,
+              a.packed);
+    else
+      k_.pack(a.params[0], forward_rows_.data(), 1, outputs(), inputs(), tile, pad, a.packed);
   }
   void mask_gradient(float* dw) const {
     if (!s_.weight_mask.empty()) k_.multiply(s_.inputs * s_.outputs, dw, s_.weight_mask.data(), dw);
@@ -58,7 +58,6 @@ class DenseStep : public Step {
 
   DenseShape s_;
   const KernelTable& k_;
-  std::int64_t transposed_at_ = 0;
 
  private:
   std::vector<std::int64_t> forward_rows_, backward_rows_;
@@ -67,16 +66,14 @@ class DenseStep : public Step {
 class DenseSamples final : public DenseStep {
  public:
   DenseSamples(DenseShape shape, const StepOptions& o) : DenseStep(std::move(shape), o) {
-    transposed_at_ = align_up(s_.inputs * s_.outputs);
-    packed_size = 2 * transposed_at_;
+    packed_size = packed_backward_size = s_.inputs * s_.outputs;
     dy_step_ = align_up(s_.outputs);
     // dy transposed, then (second order) x squared.
     scratch_size = dy_step_ * kLanes + s_.inputs * kLanes;
   }
 
-  void pack(const float* const* params, float* packed, bool training) const override {
-    pack_both(params[0], k_.samples_tile(1, outputs()), k_.samples_tile(1, inputs()), 1, packed,
-              training);
+  void pack(const PackArgs& a) const override {
+    pack_product(a, k_.samples_tile(1, a.backward ? inputs() : outputs()), 1);
   }
 
   void forward(const ForwardArgs& a) const override {
@@ -87,7 +84,7 @@ class DenseSamples final : public DenseStep {
   void backward(const BackwardArgs& a) const override {
     if (a.dx[0]) {
       const ProductPass p(1, s_.outputs, s_.inputs);
-      k_.conv_samples(p.pass, a.dy, a.packed + transposed_at_, nullptr, kNoFloor, a.dx[0]);
+      k_.conv_samples(p.pass, a.dy, a.packed, nullptr, kNoFloor, a.dx[0]);
     }
     if (!a.dparams[0]) return;
     const float* x = a.x[0];
@@ -115,13 +112,12 @@ class DenseChannels final : public DenseStep {
     const auto padded = [&](std::int64_t n) {
       return (n + k_.vector_width - 1) / k_.vector_width * k_.vector_width;
     };
-    transposed_at_ = align_up(checked_mul(s_.inputs, padded(s_.outputs)));
-    packed_size = transposed_at_ + align_up(checked_mul(s_.outputs, padded(s_.inputs)));
+    packed_size = checked_mul(s_.inputs, padded(s_.outputs));
+    packed_backward_size = checked_mul(s_.outputs, padded(s_.inputs));
   }
 
-  void pack(const float* const* params, float* packed, bool training) const override {
-    if (packs_)
-      pack_both(params[0], k_.channels_tile, k_.channels_tile, k_.vector_width, packed, training);
+  void pack(const PackArgs& a) const override {
+    if (packs_) pack_product(a, k_.channels_tile, k_.vector_width);
   }
 
   void forward(const ForwardArgs& a) const override {
@@ -148,7 +144,7 @@ class DenseChannels final : public DenseStep {
   void input_gradient(const BackwardArgs& a) const {
     if (packs_) {
       const ProductPass p(a.samples, s_.outputs, s_.inputs);
-      k_.conv_channels(p.pass, a.dy, a.packed + transposed_at_, 0, nullptr, kNoFloor, a.dx[0]);
+      k_.conv_channels(p.pass, a.dy, a.packed, 0, nullptr, kNoFloor, a.dx[0]);
       return;
     }
     for (int n = 0; n < a.samples; ++n)

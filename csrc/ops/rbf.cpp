@@ -76,6 +76,7 @@ class Rbf final : public Op {
     s.name = "codes";
     s.shape = {classes_, features_};
     s.trainable = false;
+    s.fixed = true;
     s.count = s.shape.size();
     s.values = codes_;
     return {s};

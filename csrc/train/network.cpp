@@ -11,15 +11,23 @@
 
 namespace striate {
 
+Network::Network(Graph graph, std::vector<ValueId> outputs, std::uint64_t seed)
+    : s_(std::make_unique<State>(std::move(graph), std::move(outputs), seed)) {}
 Network::Network(Graph graph, ValueId output, std::uint64_t seed)
-    : s_(std::make_unique<State>(std::move(graph), output, seed)) {}
+    : Network(std::move(graph), std::vector<ValueId>{output}, seed) {}
 Network::~Network() = default;
 Network::Network(Network&&) noexcept = default;
 Network& Network::operator=(Network&&) noexcept = default;
 
 const Graph& Network::graph() const { return s_->graph; }
-const Shape& Network::input_shape() const { return s_->graph.shape(0); }
-const Shape& Network::output_shape() const { return s_->graph.shape(s_->output); }
+std::size_t Network::input_count() const { return s_->graph.inputs().size(); }
+std::size_t Network::output_count() const { return s_->outputs.size(); }
+const Shape& Network::input_shape(std::size_t input) const {
+  return s_->graph.shape(s_->graph.inputs().at(input));
+}
+const Shape& Network::output_shape(std::size_t output) const {
+  return s_->graph.shape(s_->outputs.at(output));
+}
 std::uint64_t Network::seed() const { return s_->seed; }
 
 std::vector<ParameterInfo> Network::parameters() const {
@@ -47,6 +55,12 @@ void Network::set_trainable(int index, bool trainable) {
   s_->plans.clear();
 }
 
+void Network::set_layer_trainable(const std::string& layer, bool trainable) {
+  const std::lock_guard<std::mutex> lock(s_->busy);
+  s_->table.set_frozen(layer, !trainable);
+  s_->plans.clear();
+}
+
 std::uint64_t Network::weights_hash() const {
   std::uint64_t h = 0xcbf29ce484222325u;
   for (std::size_t i = 0; i < s_->each.size(); ++i) {
@@ -61,19 +75,34 @@ std::uint64_t Network::weights_hash() const {
 }
 
 void Network::compile(const LossOptions& loss, const OptimizerOptions& optimizer) {
+  compile_outputs(std::vector<OutputLoss>{{loss, 1.0, false}}, optimizer);
+}
+
+void Network::compile_outputs(std::vector<OutputLoss> losses, const OptimizerOptions& optimizer) {
   const std::lock_guard<std::mutex> lock(s_->busy);
-  if (output_shape().rank() != 1)
-    throw ShapeError("the output is " + output_shape().str() +
-                     ", a loss takes a vector: is a Flatten missing?");
+  if (losses.size() != output_count())
+    throw ValueError("the network has " + std::to_string(output_count()) + " outputs, got " +
+                     std::to_string(losses.size()) + " losses");
+  bool any = false;
+  for (std::size_t k = 0; k < losses.size(); ++k) {
+    if (losses[k].none) continue;
+    any = true;
+    if (output_shape(k).rank() != 1)
+      throw ShapeError("the output is " + output_shape(k).str() +
+                       ", a loss takes a vector: is a Flatten missing?");
+    if (!std::isfinite(losses[k].weight))
+      throw ValueError("a loss weight must be finite, got " + std::to_string(losses[k].weight));
+  }
+  if (!any) throw ValueError("no output has a loss: there is nothing to train");
   auto fresh = std::make_unique<Optimizer>(optimizer, s_->kernels);
+  s_->plans.clear();
   s_->optimizer = std::move(fresh);
-  s_->loss = loss;
+  s_->losses = std::move(losses);
   s_->compiled = true;
   s_->iterations = 0;
   s_->curvature = Storage();
   s_->schedule = {};
   s_->schedule.initial = optimizer.learning_rate;
-  s_->plans.clear();
 }
 
 void Network::set_schedule(const Schedule& schedule) {
@@ -97,7 +126,7 @@ void Network::set_iterations(std::int64_t iterations) {
 void Network::set_check_numerics(bool on) { s_->numerics = on; }
 bool Network::check_numerics() const { return s_->numerics; }
 
-BatchLoss Network::train_batch(const Batch& batch, float* outputs) {
+BatchLoss Network::train_batch(const Batch& batch, const std::vector<float*>& outputs) {
   const std::lock_guard<std::mutex> lock(s_->busy);
   s_->check_batch(batch, true);
   if (s_->optimizer->options().kind == OptimizerKind::kSdlm && s_->curvature.size() == 0)
@@ -106,7 +135,7 @@ BatchLoss Network::train_batch(const Batch& batch, float* outputs) {
   State::Pass pass;
   pass.ready = &s_->ready(PlanPurpose::kTrain, batch.count);
   pass.batch = &batch;
-  pass.outputs = outputs;
+  pass.outputs = &outputs;
   // The optimizer's clock moves with the first chunk that is applied, so a pass that fails before
   // (check_numerics) leaves it alone; slots are allocated here, outside the parallel region.
   Optimizer& optimizer = *s_->optimizer;
@@ -117,6 +146,7 @@ BatchLoss Network::train_batch(const Batch& batch, float* outputs) {
   };
   FunctionRef<void(std::int64_t, std::int64_t, const float*)> reduce(update);
   pass.reduce = &reduce;
+  pass.update_state = true;
   BatchLoss result;
   try {
     result = s_->run(pass);
@@ -130,40 +160,41 @@ BatchLoss Network::train_batch(const Batch& batch, float* outputs) {
   return result;
 }
 
-BatchLoss Network::test_batch(const Batch& batch, float* outputs) {
+BatchLoss Network::test_batch(const Batch& batch, const std::vector<float*>& outputs) {
   const std::lock_guard<std::mutex> lock(s_->busy);
   s_->check_batch(batch, true);
   State::Pass pass;
   pass.ready = &s_->ready(PlanPurpose::kTest, batch.count);
   pass.batch = &batch;
-  pass.outputs = outputs;
-  return s_->run(pass);
+  pass.outputs = &outputs;
+  return s_->run_in_pieces(pass);
 }
 
-void Network::predict(const Batch& batch, float* outputs) {
+void Network::predict(const Batch& batch, const std::vector<float*>& outputs) {
   const std::lock_guard<std::mutex> lock(s_->busy);
   s_->check_batch(batch, false);
   State::Pass pass;
   pass.ready = &s_->ready(PlanPurpose::kPredict, batch.count);
   pass.batch = &batch;
-  pass.outputs = outputs;
-  s_->run(pass);
+  pass.outputs = &outputs;
+  s_->run_in_pieces(pass);
 }
 
-BatchLoss Network::gradients(const Batch& batch, bool training, float* const* parameter_gradients,
-                             float* input_gradient) {
+BatchLoss Network::gradients(const Batch& batch, bool training,
+                             const std::vector<float*>& parameter_gradients,
+                             const std::vector<float*>& input_gradients) {
   const std::lock_guard<std::mutex> lock(s_->busy);
   s_->check_batch(batch, true);
   State::Pass pass;
   pass.ready =
       &s_->ready(training ? PlanPurpose::kTrainingGradients : PlanPurpose::kGradients, batch.count);
   pass.batch = &batch;
-  pass.input_gradient = input_gradient;
+  pass.input_gradients = &input_gradients;
   auto keep = [](std::int64_t, std::int64_t, const float*) {};
   FunctionRef<void(std::int64_t, std::int64_t, const float*)> reduce(keep);
   pass.reduce = &reduce;
   const BatchLoss result = s_->run(pass);
-  if (parameter_gradients)
+  if (!parameter_gradients.empty())
     for (std::size_t i = 0; i < s_->table.all().size(); ++i) {
       const Parameter& p = s_->table.all()[i];
       std::memcpy(parameter_gradients[i], s_->shards.data() + p.offset,
@@ -186,8 +217,8 @@ void Network::estimate_curvature(const Batch& batch) {
   for (const Parameter& p : s_->table.all()) each.push_back(squares.data() + p.offset);
   const ParameterView back{each.data(), packed.data()};
   pass.backward_params = &back;
-  const Executor executor(pass.ready->plan, s_->kernels);
-  parallel_region(1, [&](Team& team) { executor.pack(team, each.data(), packed.data()); });
+  const Executor executor(pass.ready->plan, s_->graph, s_->table, s_->kernels);
+  parallel_region(1, [&](Team& team) { executor.pack(team, back, true); });
   Storage diagonal(s_->table.floats());
   auto keep = [&](std::int64_t begin, std::int64_t n, const float* h) {
     std::memcpy(diagonal.data() + begin, h, static_cast<std::size_t>(n) * sizeof(float));
@@ -233,18 +264,8 @@ MemoryUse Network::memory(std::int64_t batch, bool training) const {
   if (batch < 1) throw ValueError("a batch has at least 1 sample, got " + std::to_string(batch));
   const PlanPurpose purpose = training ? PlanPurpose::kTrain : PlanPurpose::kPredict;
   const Plan plan =
-      make_plan(s_->graph, s_->output, s_->table, s_->plan_options(purpose, batch), s_->kernels);
-  const Executor executor(plan, s_->kernels);
-  const std::int64_t blocks = executor.block_count(batch), flat = s_->table.floats();
-  const std::int64_t shard_total = training ? shard_count(blocks, flat) : blocks;
-  const std::int64_t threads = std::min<std::int64_t>(num_threads(), shard_total);
-  const auto bytes = [](std::int64_t n, std::int64_t floats) {
-    return checked_mul(checked_mul(n, floats), sizeof(float));
-  };
-  const auto slots =
-      training && s_->optimizer ? static_cast<std::int64_t>(s_->optimizer->slot_names().size()) : 0;
-  return {bytes(1, flat), training ? bytes(shard_total, flat) : 0, bytes(slots, flat),
-          bytes(1, plan.packed_floats), bytes(threads, plan.arena_floats)};
+      make_plan(s_->graph, s_->outputs, s_->table, s_->plan_options(purpose, batch), s_->kernels);
+  return s_->memory(plan, batch);
 }
 
 }  // namespace striate

@@ -12,19 +12,30 @@ namespace {
 // Floats of gradient that a thread sums and applies at once: 16 KiB, half an L1 cache.
 constexpr std::int64_t kChunk = 4096;
 
-std::int64_t shard_begin(std::int64_t shard, std::int64_t blocks, std::int64_t shards) {
-  return shard * blocks / shards;
-}
+// Samples of an inference batch that a wide network takes at once.
+constexpr std::int64_t kPiece = 32;
 
 }  // namespace
 
-Network::State::State(Graph g, ValueId out, std::uint64_t s)
-    : graph(std::move(g)), output(out), seed(s), table(graph), kernels(striate::kernels()) {
-  graph.shape(output);
-  if (output == 0) throw ValueError("the network has no layer: its output is its input");
+Network::State::State(Graph g, std::vector<ValueId> out, std::uint64_t s)
+    : graph(std::move(g)),
+      outputs(std::move(out)),
+      seed(s),
+      table(graph),
+      kernels(striate::kernels()) {
+  if (outputs.empty()) throw ValueError("the network has no output");
+  bool layers = false;
+  for (ValueId v : outputs) {
+    graph.shape(v);
+    layers |= graph.nodes()[static_cast<std::size_t>(v)].op != nullptr;
+  }
+  if (!layers) throw ValueError("the network has no layer: its output is its input");
   values = Storage(table.floats());
   initialize(table, seed, values.data());
-  for (const Parameter& p : table.all()) each.push_back(values.data() + p.offset);
+  for (const Parameter& p : table.all()) {
+    each.push_back(values.data() + p.offset);
+    mutable_parameters.push_back(values.data() + p.offset);
+  }
 }
 
 std::size_t Network::State::index(int parameter) const {
@@ -34,9 +45,9 @@ std::size_t Network::State::index(int parameter) const {
   return static_cast<std::size_t>(parameter);
 }
 
-const LossOptions& Network::State::compiled_loss() const {
+const std::vector<OutputLoss>& Network::State::compiled_losses() const {
   if (!compiled) throw ValueError("the network has no loss yet: call compile first");
-  return loss;
+  return losses;
 }
 
 PlanOptions Network::State::plan_options(PlanPurpose purpose, std::int64_t batch) const {
@@ -46,8 +57,8 @@ PlanOptions Network::State::plan_options(PlanPurpose purpose, std::int64_t batch
       purpose == PlanPurpose::kGradients || purpose == PlanPurpose::kTrainingGradients;
   o.backward = purpose == PlanPurpose::kTrain || purpose == PlanPurpose::kCurvature || gradients;
   o.all_parameters = o.input_gradient = gradients;
-  o.loss = purpose == PlanPurpose::kPredict ? nullptr : &compiled_loss();
-  o.blocking = choose_blocking(graph, output, batch);
+  o.losses = purpose == PlanPurpose::kPredict ? nullptr : &compiled_losses();
+  o.blocking = choose_blocking(graph, outputs, table.floats(), batch);
   return o;
 }
 
@@ -57,7 +68,7 @@ ReadyPlan& Network::State::ready(PlanPurpose purpose, std::int64_t batch) {
       std::make_tuple(purpose, options.blocking.layout, options.blocking.block_samples);
   const auto found = plans.find(key);
   if (found != plans.end()) return found->second;
-  ReadyPlan r{make_plan(graph, output, table, options, kernels), Storage(), 0, {}};
+  ReadyPlan r{make_plan(graph, outputs, table, options, kernels), Storage(), 0, {}};
   r.chunks = gradient_chunks(r.plan);
   r.packed = Storage(r.plan.packed_floats);
   return plans.emplace(key, std::move(r)).first->second;
@@ -65,51 +76,102 @@ ReadyPlan& Network::State::ready(PlanPurpose purpose, std::int64_t batch) {
 
 void Network::State::check_batch(const Batch& batch, bool with_labels) const {
   if (batch.count < 1) throw ShapeError("the batch is empty");
-  if (!batch.x && !batch.bytes) throw ValueError("the batch has no samples: x and bytes are null");
+  if (batch.inputs.size() != graph.inputs().size())
+    throw ShapeError("the network has " + std::to_string(graph.inputs().size()) +
+                     " inputs, the batch " + std::to_string(batch.inputs.size()));
+  for (const BatchInput& input : batch.inputs)
+    if (!input.x && !input.bytes)
+      throw ValueError("the batch has no samples: x and bytes are null");
   if (!with_labels) return;
-  const std::int64_t classes = graph.shape(output).size();
-  if (takes_labels(compiled_loss().kind)) {
-    if (!batch.labels)
-      throw ShapeError("this loss takes integer labels, one a sample; got rows of targets");
-    for (std::int64_t i = 0; i < batch.count; ++i) {
-      const std::int64_t label = batch.labels[batch.row(i)];
-      if (label < 0 || label >= classes)
-        throw ValueError("label " + std::to_string(label) + " of sample " + std::to_string(i) +
-                         " of the batch is out of range: the output has " +
-                         std::to_string(classes) + " classes, 0 to " + std::to_string(classes - 1));
-    }
-  } else if (!batch.targets) {
-    throw ShapeError("this loss takes targets of the output's shape; got integer labels");
+  compiled_losses();
+  if (batch.targets.size() != outputs.size())
+    throw ShapeError("the network has " + std::to_string(outputs.size()) +
+                     " outputs, the batch targets for " + std::to_string(batch.targets.size()));
+  for (std::size_t k = 0; k < outputs.size(); ++k)
+    if (!losses[k].none) check_target(batch, k);
+}
+
+void Network::State::check_target(const Batch& batch, std::size_t output) const {
+  const BatchTarget& target = batch.targets[output];
+  const std::int64_t classes = graph.shape(outputs[output]).size();
+  if (!takes_labels(losses[output].options.kind)) {
+    if (!target.targets)
+      throw ShapeError("this loss takes targets of the output's shape; got integer labels");
+    return;
+  }
+  if (!target.labels)
+    throw ShapeError("this loss takes integer labels, one a sample; got rows of targets");
+  for (std::int64_t i = 0; i < batch.count; ++i) {
+    const std::int64_t label = target.labels[batch.row(i)];
+    if (label < 0 || label >= classes)
+      throw ValueError("label " + std::to_string(label) + " of sample " + std::to_string(i) +
+                       " of the batch is out of range: the output has " + std::to_string(classes) +
+                       " classes, 0 to " + std::to_string(classes - 1));
   }
 }
 
-void Network::State::prepare(const Pass& pass, std::int64_t blocks, std::int64_t shard_total,
-                             int threads) {
-  const Plan& plan = pass.ready->plan;
-  if (arenas.size() < static_cast<std::size_t>(threads)) {
-    arenas.resize(static_cast<std::size_t>(threads));
-  }
-  for (int t = 0; t < threads; ++t) arenas[static_cast<std::size_t>(t)].reserve(plan.arena_floats);
-  block_results.assign(static_cast<std::size_t>(blocks), {});
-  if (plan.backward.empty()) return;
+std::int64_t Network::State::shards_of(const Plan& plan, std::int64_t blocks) const {
+  return plan.options.blocking.wide ? 1 : shard_count(blocks);
+}
+
+void Network::State::prepare_gradients(std::int64_t shard_total) {
   const std::int64_t needed = checked_mul(shard_total, table.floats());
   // By count: shards of a network without parameters take no memory.
-  if (shard_parameters.size() < static_cast<std::size_t>(shard_total)) {
-    shards.reserve(needed);
-    shard_parameters.clear();
-    for (std::int64_t s = 0; s < shard_total; ++s) {
-      std::vector<float*> pointers;
-      for (const Parameter& p : table.all())
-        pointers.push_back(shards.data() + s * table.floats() + p.offset);
-      shard_parameters.push_back(std::move(pointers));
-    }
+  if (shard_parameters.size() >= static_cast<std::size_t>(shard_total)) return;
+  shards.reserve(needed);
+  shard_parameters.clear();
+  shard_pointers.clear();
+  for (std::int64_t s = 0; s < shard_total; ++s) {
+    std::vector<float*> pointers;
+    for (const Parameter& p : table.all())
+      pointers.push_back(shards.data() + s * table.floats() + p.offset);
+    shard_parameters.push_back(std::move(pointers));
   }
+  for (const auto& pointers : shard_parameters) shard_pointers.push_back(pointers.data());
+}
+
+// Returns the number of threads.
+int Network::State::prepare(const Pass& pass, std::int64_t blocks, ExecutorCall* call) {
+  const Plan& plan = pass.ready->plan;
+  const bool back = plan.options.gradients();
+  call->shards = shards_of(plan, blocks);
+  const std::int64_t tasks = back && !plan.options.blocking.wide ? call->shards : blocks;
+  const int threads = static_cast<int>(std::min<std::int64_t>(num_threads(), plan.widest(tasks)));
+  if (arenas.size() < static_cast<std::size_t>(threads))
+    arenas.resize(static_cast<std::size_t>(threads));
+  arena_pointers.clear();
+  for (int t = 0; t < threads; ++t) {
+    Storage& arena = arenas[static_cast<std::size_t>(t)];
+    arena.reserve(plan.thread_floats);
+    arena_pointers.push_back(arena.data());
+  }
+  batch_arena.reserve(checked_mul(plan.batch_floats, blocks));
+  fixed_arena.reserve(plan.fixed_floats);
+  block_results.assign(static_cast<std::size_t>(blocks) * outputs.size(), {});
+  if (back) prepare_gradients(call->shards);
+  call->batch = pass.batch;
+  call->params = {each.data(), pass.ready->packed.data()};
+  call->backward_params = pass.backward_params ? *pass.backward_params : call->params;
+  call->seed = seed;
+  call->first_sample = samples_seen;
+  call->check_numerics = numerics;
+  call->order = pass.order;
+  call->dparams = shard_pointers.data();
+  call->arenas = arena_pointers.data();
+  call->batch_arena = batch_arena.data();
+  call->fixed_arena = fixed_arena.data();
+  call->outputs = pass.outputs && !pass.outputs->empty() ? pass.outputs->data() : nullptr;
+  call->input_gradients = pass.input_gradients && !pass.input_gradients->empty()
+                              ? pass.input_gradients->data()
+                              : nullptr;
+  call->results = block_results.data();
+  return threads;
 }
 
 std::vector<std::pair<std::int64_t, std::int64_t>> Network::State::gradient_chunks(
     const Plan& plan) const {
   std::vector<std::pair<std::int64_t, std::int64_t>> chunks;
-  if (plan.backward.empty()) return chunks;
+  if (!plan.options.gradients()) return chunks;
   for (const Parameter& p : table.all()) {
     if (!p.spec.trainable && !plan.options.all_parameters) continue;
     const std::int64_t size = align_up(p.spec.shape.size());
@@ -117,25 +179,6 @@ std::vector<std::pair<std::int64_t, std::int64_t>> Network::State::gradient_chun
       chunks.emplace_back(p.offset + at, std::min(kChunk, size - at));
   }
   return chunks;
-}
-
-void Network::State::run_shard(const Pass& pass, const Executor& executor, std::int64_t shard,
-                               std::int64_t shard_total, float* arena) {
-  const Plan& plan = pass.ready->plan;
-  const std::int64_t blocks = executor.block_count(pass.batch->count);
-  const ExecutorOptions options{seed, samples_seen, numerics, &graph};
-  const ParameterView params{each.data(), pass.ready->packed.data()};
-  const ParameterView& back = pass.backward_params ? *pass.backward_params : params;
-  const float scale = 1.0f / static_cast<float>(pass.batch->count);
-  const std::int64_t first = shard_begin(shard, blocks, shard_total);
-  for (std::int64_t b = first; b < shard_begin(shard + 1, blocks, shard_total); ++b) {
-    executor.forward(*pass.batch, b, params, options, scale, pass.order, arena, pass.outputs,
-                     &block_results[static_cast<std::size_t>(b)]);
-    if (!plan.backward.empty())
-      executor.backward(*pass.batch, b, back, options, pass.order, b > first, arena,
-                        shard_parameters[static_cast<std::size_t>(shard)].data(),
-                        pass.input_gradient);
-  }
 }
 
 void Network::State::reduce_chunk(const Pass& pass, std::int64_t chunk, std::int64_t shard_total) {
@@ -150,30 +193,86 @@ void Network::State::reduce_chunk(const Pass& pass, std::int64_t chunk, std::int
 
 BatchLoss Network::State::run(const Pass& pass) {
   const Plan& plan = pass.ready->plan;
-  const Executor executor(plan, kernels);
+  const Executor executor(plan, graph, table, kernels);
   const std::int64_t blocks = executor.block_count(pass.batch->count);
-  const bool back = !plan.backward.empty();
-  const std::int64_t shard_total = back ? shard_count(blocks, table.floats()) : blocks;
-  const int threads = static_cast<int>(std::min<std::int64_t>(num_threads(), shard_total));
-  prepare(pass, blocks, back ? shard_total : 0, threads);
+  ExecutorCall call;
+  const int threads = prepare(pass, blocks, &call);
   const bool stale = pass.ready->packed_version != version;
   parallel_region(threads, [&](Team& team) {
-    if (stale) executor.pack(team, each.data(), pass.ready->packed.data());
-    team.for_each(shard_total, [&](std::int64_t s) {
-      run_shard(pass, executor, s, shard_total,
-                arenas[static_cast<std::size_t>(team.rank())].data());
-    });
+    if (stale) executor.pack(team, call.params, plan.options.gradients());
+    executor.run(team, call);
     if (pass.reduce)
       team.for_each(static_cast<std::int64_t>(pass.ready->chunks.size()),
-                    [&](std::int64_t c) { reduce_chunk(pass, c, shard_total); });
+                    [&](std::int64_t c) { reduce_chunk(pass, c, call.shards); });
   });
+  if (pass.update_state) executor.commit(call, mutable_parameters.data());
   pass.ready->packed_version = version;
+  return collect(*pass.batch, blocks);
+}
+
+BatchLoss Network::State::collect(const Batch& batch, std::int64_t blocks) const {
   BatchLoss total;
-  for (const BatchResult& r : block_results) {
-    total.loss += r.loss;
-    total.correct += r.correct;
+  total.outputs.resize(outputs.size());
+  for (std::int64_t b = 0; b < blocks; ++b)
+    for (std::size_t k = 0; k < outputs.size(); ++k) {
+      const BatchResult& r = block_results[static_cast<std::size_t>(b) * outputs.size() + k];
+      total.outputs[k].loss += r.loss;
+      total.outputs[k].correct += r.correct;
+    }
+  for (std::size_t k = 0; k < outputs.size(); ++k) {
+    total.outputs[k].loss /= static_cast<double>(batch.count);
+    if (compiled) total.loss += losses[k].weight * total.outputs[k].loss;
   }
-  total.loss /= static_cast<double>(pass.batch->count);
+  return total;
+}
+
+MemoryUse Network::State::memory(const Plan& plan, std::int64_t batch) const {
+  const bool training = plan.options.gradients();
+  if (!training && plan.options.blocking.wide) batch = std::min(batch, kPiece);
+  const Executor executor(plan, graph, table, kernels);
+  const std::int64_t blocks = executor.block_count(batch), flat = table.floats();
+  const std::int64_t shard_total = training ? shards_of(plan, blocks) : 0;
+  const std::int64_t tasks = training && !plan.options.blocking.wide ? shard_total : blocks;
+  const std::int64_t threads = std::min<std::int64_t>(num_threads(), plan.widest(tasks));
+  const auto bytes = [](std::int64_t n, std::int64_t floats) {
+    return checked_mul(checked_mul(n, floats), sizeof(float));
+  };
+  const auto slots =
+      training && optimizer ? static_cast<std::int64_t>(optimizer->slot_names().size()) : 0;
+  const std::int64_t activations =
+      checked_add(checked_add(bytes(threads, plan.thread_floats), bytes(blocks, plan.batch_floats)),
+                  bytes(1, plan.fixed_floats));
+  return {bytes(1, flat), bytes(shard_total, flat), bytes(slots, flat),
+          bytes(1, plan.packed_floats), activations};
+}
+
+BatchLoss Network::State::run_in_pieces(const Pass& pass) {
+  const Batch& batch = *pass.batch;
+  if (!pass.ready->plan.options.blocking.wide || batch.count <= kPiece) return run(pass);
+  BatchLoss total;
+  total.outputs.resize(outputs.size());
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(kPiece));
+  for (std::int64_t first = 0; first < batch.count; first += kPiece) {
+    Batch piece = batch;
+    piece.count = std::min(kPiece, batch.count - first);
+    for (std::int64_t i = 0; i < piece.count; ++i)
+      rows[static_cast<std::size_t>(i)] = batch.row(first + i);
+    piece.rows = rows.data();
+    std::vector<float*> to;
+    if (pass.outputs) to = *pass.outputs;
+    for (std::size_t k = 0; k < to.size(); ++k)
+      if (to[k]) to[k] += first * graph.shape(outputs[k]).size();
+    Pass part = pass;
+    part.batch = &piece;
+    part.outputs = &to;
+    const BatchLoss r = run(part);
+    const double share = static_cast<double>(piece.count) / static_cast<double>(batch.count);
+    total.loss += r.loss * share;
+    for (std::size_t k = 0; k < outputs.size(); ++k) {
+      total.outputs[k].loss += r.outputs[k].loss * share;
+      total.outputs[k].correct += r.outputs[k].correct;
+    }
+  }
   return total;
 }
 

@@ -28,37 +28,44 @@ struct ReadyPlan {
 };
 
 struct Network::State {
-  State(Graph g, ValueId out, std::uint64_t s);
+  State(Graph g, std::vector<ValueId> out, std::uint64_t s);
 
   ReadyPlan& ready(PlanPurpose purpose, std::int64_t batch);
   PlanOptions plan_options(PlanPurpose purpose, std::int64_t batch) const;
   std::vector<std::pair<std::int64_t, std::int64_t>> gradient_chunks(const Plan& plan) const;
   void check_batch(const Batch& batch, bool with_labels) const;
-  const LossOptions& compiled_loss() const;
+  void check_target(const Batch& batch, std::size_t output) const;
+  const std::vector<OutputLoss>& compiled_losses() const;
   std::size_t index(int parameter) const;
+  std::int64_t shards_of(const Plan& plan, std::int64_t blocks) const;
 
   // Forward and, where the plan has one, backward over all blocks; then `reduce` on each chunk of
   // the gradient, whose shards are summed by then. One parallel region.
   struct Pass {
     ReadyPlan* ready;
     const Batch* batch;
-    float* outputs = nullptr;
-    float* input_gradient = nullptr;
+    const std::vector<float*>* outputs = nullptr;
+    const std::vector<float*>* input_gradients = nullptr;
     int order = 1;
     const ParameterView* backward_params = nullptr;  // null: the same as forward's
     FunctionRef<void(std::int64_t begin, std::int64_t n, const float* gradient)>* reduce = nullptr;
+    bool update_state = false;  // moving statistics take in the batch
   };
   BatchLoss run(const Pass& pass);
-  void run_shard(const Pass& pass, const Executor& executor, std::int64_t shard,
-                 std::int64_t shards, float* arena);
+  // Wide networks keep a whole batch's activations, so what needs no statistics of a batch goes
+  // through in pieces of bounded size.
+  BatchLoss run_in_pieces(const Pass& pass);
   void reduce_chunk(const Pass& pass, std::int64_t chunk, std::int64_t shards);
-  void prepare(const Pass& pass, std::int64_t blocks, std::int64_t shards, int threads);
+  int prepare(const Pass& pass, std::int64_t blocks, ExecutorCall* call);
+  void prepare_gradients(std::int64_t shard_total);
+  BatchLoss collect(const Batch& batch, std::int64_t blocks) const;
+  MemoryUse memory(const Plan& plan, std::int64_t batch) const;
 
   // Held by every call that runs or changes the network: arenas and plans are the network's own,
   // so calls from several threads take turns.
   std::mutex busy;
   Graph graph;
-  ValueId output;
+  std::vector<ValueId> outputs;
   std::uint64_t seed;
   ParameterTable table;
   const KernelTable& kernels;
@@ -67,7 +74,7 @@ struct Network::State {
   std::uint64_t version = 1;       // of `values`
 
   bool compiled = false;
-  LossOptions loss;
+  std::vector<OutputLoss> losses;  // by output
   std::unique_ptr<Optimizer> optimizer;
   Schedule schedule;
   std::int64_t iterations = 0;
@@ -77,9 +84,13 @@ struct Network::State {
 
   std::map<std::tuple<PlanPurpose, Layout, int>, ReadyPlan> plans;
   std::vector<Storage> arenas;  // by rank
-  Storage shards;               // gradient shards, flat buffers one after the other
+  Storage batch_arena, fixed_arena;
+  Storage shards;  // gradient shards, flat buffers one after the other
   std::vector<std::vector<float*>> shard_parameters;  // by shard, a pointer to each gradient
-  std::vector<BatchResult> block_results;
+  std::vector<float* const*> shard_pointers;
+  std::vector<BatchResult> block_results;  // [block][output]
+  std::vector<float*> arena_pointers;
+  std::vector<float*> mutable_parameters;  // a pointer to each, for moving statistics
 };
 
 }  // namespace striate

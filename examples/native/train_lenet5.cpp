@@ -89,8 +89,8 @@ void compile(striate::Network& net, std::int64_t steps) {
 
 striate::Batch batch_of(const Digits& d, const std::int64_t* rows, std::int64_t count) {
   striate::Batch b;
-  b.x = d.images.data();
-  b.labels = d.labels.data();
+  b.inputs[0].x = d.images.data();
+  b.targets[0].labels = d.labels.data();
   b.rows = rows;
   b.count = count;
   return b;
@@ -109,7 +109,7 @@ void run(const std::string& folder, std::uint64_t seed, std::uint32_t epochs) {
       const std::int64_t count = std::min(kBatch, train.count() - at);
       const striate::BatchLoss b = net.train_batch(batch_of(train, order.data() + at, count));
       loss += b.loss * static_cast<double>(count);
-      correct += b.correct;
+      correct += b.outputs[0].correct;
     }
     const auto n = static_cast<double>(train.count());
     std::printf("epoch %u: loss %.4f, accuracy %.4f\n", epoch + 1, loss / n,
@@ -121,7 +121,7 @@ void run(const std::string& folder, std::uint64_t seed, std::uint32_t epochs) {
               static_cast<double>(train.count() * epochs) / took.count(), striate::num_threads(),
               striate::isa().c_str());
   std::printf("test accuracy %.4f\n",
-              static_cast<double>(result.correct) / static_cast<double>(test.count()));
+              static_cast<double>(result.outputs[0].correct) / static_cast<double>(test.count()));
   std::printf("weights %016llx\n", static_cast<unsigned long long>(net.weights_hash()));
 }
 

@@ -4,7 +4,7 @@ Everything here is private; the public face is `striate`. Shapes are of one samp
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,17 @@ Padding = str | tuple[Pair, Pair]  # "valid", "same" or ((top, bottom), (left, r
 # glorot_uniform glorot_normal he_uniform he_normal lecun_uniform lecun_normal
 # variance_scaling(scale, mode, normal) fan_in_uniform(limit)
 Initializer = tuple[str, Mapping[str, Any]]
+# (kind, options) or (kind, options, weight)
+LossSpec = (
+    tuple[str, Mapping[str, float | bool]] | tuple[str, Mapping[str, float | bool], float]
+)
 
 class Graph:
     """A network as data. Every method that adds a node returns the id of its output value."""
 
     def __init__(self) -> None: ...
+    reuse: bool
+    """While True, a node added under a name that exists uses that node's parameters."""
     def input(self, shape: Sequence[int], name: str = "input") -> int: ...
     def conv2d(
         self, x: int, *, name: str, filters: int, kernel: Pair, strides: Pair = (1, 1),
@@ -61,6 +67,13 @@ class Graph:
     def activation(self, x: int, *, name: str, kind: str, alpha: float = 0.0) -> int:
         """kind: linear relu leaky_relu sigmoid tanh scaled_tanh elu gelu silu softmax"""
     def dropout(self, x: int, *, name: str, rate: float) -> int: ...
+    def batch_normalization(
+        self, x: int, *, name: str, momentum: float = 0.99, epsilon: float = 1e-3,
+        center: bool = True, scale: bool = True, beta_initializer: Initializer = ...,
+        gamma_initializer: Initializer = ..., moving_mean_initializer: Initializer = ...,
+        moving_variance_initializer: Initializer = ..., trainable: bool = True,
+    ) -> int:
+        """Over the last axis; parameters gamma, beta, moving_mean, moving_variance."""
     def rbf(self, x: int, *, name: str, codes: NDArray[np.float32]) -> int:
         """LeNet-5's output: y[i] = sum_j (x[j] - codes[i, j])**2; codes [classes, F], not trained."""
     def shape(self, value: int) -> tuple[int, ...]: ...
@@ -69,53 +82,98 @@ class Graph:
         "trainable": ..} for one sample (parameters counts what a connection table leaves)."""
 
 class Network:
-    """A graph with its parameters, and the engine that trains and runs it."""
+    """A graph with its parameters, and the engine that trains and runs it.
 
+    Arrays go in as lists, one for each input or output of the network, and come out as lists; a
+    network with one input and one output takes and returns bare arrays too."""
+
+    @overload
     def __init__(self, graph: Graph, output: int, seed: int = 0) -> None: ...
+    @overload
+    def __init__(self, graph: Graph, outputs: Sequence[int], seed: int = 0) -> None: ...
     def parameters(self) -> list[dict[str, Any]]:
         """In get_weights order: {"name": "c1/kernel", "layer": "c1", "shape": (5,5,1,6),
         "trainable": True, "count": 150}"""
     def get_parameter(self, index: int) -> NDArray[np.float32]: ...
     def set_parameter(self, index: int, value: NDArray[np.float32]) -> None: ...
     def set_trainable(self, index: int, trainable: bool) -> None: ...
+    def set_layer_trainable(self, layer: str, trainable: bool) -> None:
+        """All parameters of the layer that ever train; a frozen batch normalisation runs on its
+        moving statistics."""
+    @overload
     def compile(
-        self, loss: str, loss_options: Mapping[str, float | bool],
+        self, losses: Sequence[LossSpec | None],
         optimizer: str, optimizer_options: Mapping[str, float | bool],
         schedule: tuple[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Forgets an earlier optimizer's state; changes nothing when it raises.
 
-        loss: sparse_categorical_crossentropy | categorical_crossentropy (from_logits) |
+        losses: by output, (kind, options[, weight]); None: no loss. Kinds:
+        sparse_categorical_crossentropy | categorical_crossentropy (from_logits) |
         binary_crossentropy (from_logits) | mean_squared_error | map (j).
         optimizer (all take learning_rate and weight_decay): sgd (momentum nesterov) | adam | adamw
         (beta_1 beta_2 epsilon) | rmsprop (rho momentum epsilon centered) | sdlm (mu)."""
+    @overload
+    def compile(
+        self, loss: str, loss_options: Mapping[str, float | bool],
+        optimizer: str, optimizer_options: Mapping[str, float | bool],
+        schedule: tuple[str, Mapping[str, Any]] | None = None,
+    ) -> None: ...
     learning_rate: float
     """The rate of the next step (a schedule's value at `iterations`); assigning ends the schedule."""
     iterations: int
     """Optimizer steps taken; a schedule's clock."""
     check_numerics: bool
+    @overload
+    def train_batch(
+        self, x: Sequence[NDArray[Any]], rows: NDArray[np.int64] | None,
+        y: Sequence[NDArray[Any] | None],
+        sample_weight: Sequence[NDArray[np.float32] | None] | None = None,
+        outputs: Sequence[NDArray[np.float32] | None] | None = None,
+    ) -> tuple[float, list[float], list[int]]:
+        """One optimizer step. x: float32 or uint8, C-contiguous [N, ...]; rows picks the batch's
+        samples from x, y and sample_weight (None: all, in order). y: int64 [N] or float32 [N, K].
+        Returns (weighted loss, mean loss by output, samples classified right by output).
+        outputs: [batch, K], filled where given."""
+    @overload
     def train_batch(
         self, x: NDArray[Any], rows: NDArray[np.int64] | None, y: NDArray[Any],
         sample_weight: NDArray[np.float32] | None = None,
         outputs: NDArray[np.float32] | None = None,
-    ) -> tuple[float, int]:
-        """One optimizer step. x: float32 or uint8, C-contiguous [N, ...]; rows picks the batch's
-        samples from x, y and sample_weight (None: all, in order). y: int64 [N] or float32 [N, K].
-        Returns (mean loss, samples classified right). outputs: [batch, K], filled if given."""
+    ) -> tuple[float, int]: ...
+    @overload
+    def test_batch(
+        self, x: Sequence[NDArray[Any]], rows: NDArray[np.int64] | None,
+        y: Sequence[NDArray[Any] | None],
+        sample_weight: Sequence[NDArray[np.float32] | None] | None = None,
+        outputs: Sequence[NDArray[np.float32] | None] | None = None,
+    ) -> tuple[float, list[float], list[int]]: ...
+    @overload
     def test_batch(
         self, x: NDArray[Any], rows: NDArray[np.int64] | None, y: NDArray[Any],
         sample_weight: NDArray[np.float32] | None = None,
         outputs: NDArray[np.float32] | None = None,
     ) -> tuple[float, int]: ...
-    def predict(self, x: NDArray[Any]) -> NDArray[np.float32]:
+    @overload
+    def predict(self, x: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
         """All samples of x (float32 or uint8, C-contiguous) in one call: [N, *output shape]."""
+    @overload
+    def predict(self, x: NDArray[Any]) -> NDArray[np.float32]: ...
+    @overload
+    def gradients(
+        self, x: Sequence[NDArray[Any]], y: Sequence[NDArray[Any] | None],
+        sample_weight: Sequence[NDArray[np.float32] | None] | None = None, training: bool = False,
+    ) -> tuple[float, list[NDArray[np.float32]], list[NDArray[np.float32]]]:
+        """(loss, a gradient per parameter, one per input); nothing is updated."""
+    @overload
     def gradients(
         self, x: NDArray[Any], y: NDArray[Any], sample_weight: NDArray[np.float32] | None = None,
         training: bool = False,
-    ) -> tuple[float, list[NDArray[np.float32]], NDArray[np.float32]]:
-        """(loss, a gradient per parameter, the input's gradient); nothing is updated."""
-    def estimate_curvature(self, x: NDArray[Any], rows: NDArray[np.int64] | None,
-                           y: NDArray[Any]) -> None:
+    ) -> tuple[float, list[NDArray[np.float32]], NDArray[np.float32]]: ...
+    def estimate_curvature(
+        self, x: NDArray[Any] | Sequence[NDArray[Any]], rows: NDArray[np.int64] | None,
+        y: NDArray[Any] | Sequence[NDArray[Any]],
+    ) -> None:
         """Gauss-Newton diagonal for sdlm, averaged over the samples given."""
     def curvature(self, index: int) -> NDArray[np.float32]: ...
     def optimizer_state(self) -> dict[str, NDArray[np.float32]]:

@@ -81,11 +81,17 @@ inline std::vector<float> from_block(GuardedBuffer& block, std::int64_t features
 inline StepResult run_step(const StepCase& c, const KernelTable& table, Layout layout,
                            bool accumulate = false) {
   const int block = layout == Layout::kSamples ? kLanes : c.samples;
-  const auto step = c.op->bind({{c.input}, layout, block, &table});
+  StepOptions options;
+  options.inputs = {c.input};
+  options.layout = layout;
+  options.block_samples = block;
+  options.kernels = &table;
+  const auto step = c.op->bind(options);
   const Shape out = c.op->output_shape({c.input});
   GuardedBuffer x(block_floats(c.input, layout, block)), dx(x.size());
   GuardedBuffer y(block_floats(out, layout, block)), dy(y.size());
-  GuardedBuffer packed(step->packed_size), saved(step->saved_size), scratch(step->scratch_size);
+  GuardedBuffer packed(step->packed_size), packed_backward(step->packed_backward_size),
+      saved(step->saved_size), scratch(step->scratch_size);
   to_block(c.x, c.input.size(), layout, &x);
   to_block(c.dy, out.size(), layout, &dy);
   std::vector<GuardedBuffer> dparams;
@@ -97,7 +103,10 @@ inline StepResult run_step(const StepCase& c, const KernelTable& table, Layout l
     if (accumulate) dparams.back().fill(1.0f);
   }
   for (GuardedBuffer& d : dparams) gradients.push_back(d.data());
-  step->pack(params.data(), packed.data(), true);
+  for (int task = 0; task < step->pack_tasks; ++task) {
+    step->pack({params.data(), false, task, packed.data()});
+    step->pack({params.data(), true, task, packed_backward.data()});
+  }
   const float* xs[] = {x.data()};
   float* dxs[] = {dx.data()};
   ForwardArgs f;
@@ -112,6 +121,7 @@ inline StepResult run_step(const StepCase& c, const KernelTable& table, Layout l
   step->forward(f);
   BackwardArgs b;
   static_cast<StepArgs&>(b) = f;
+  b.packed = packed_backward.data();
   b.y = y.data();
   b.dy = dy.data();
   b.dx = dxs;
@@ -119,7 +129,8 @@ inline StepResult run_step(const StepCase& c, const KernelTable& table, Layout l
   b.accumulate = accumulate;
   step->backward(b);
   EXPECT_TRUE(x.guards_intact() && dx.guards_intact() && y.guards_intact() && dy.guards_intact() &&
-              packed.guards_intact() && saved.guards_intact() && scratch.guards_intact());
+              packed.guards_intact() && packed_backward.guards_intact() && saved.guards_intact() &&
+              scratch.guards_intact());
   StepResult r{from_block(y, out.size(), c.samples, layout),
                from_block(dx, c.input.size(), c.samples, layout),
                {}};

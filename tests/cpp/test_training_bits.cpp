@@ -73,8 +73,8 @@ std::uint64_t train_epoch(const Samples& samples, std::int64_t batch_size, int t
   const std::vector<std::int64_t> order = shuffled(kSamples, kSeed, 0);
   for (std::int64_t at = 0; at < kSamples; at += batch_size) {
     Batch batch;
-    batch.x = samples.x.data();
-    batch.labels = samples.labels.data();
+    batch.inputs[0].x = samples.x.data();
+    batch.targets[0].labels = samples.labels.data();
     batch.rows = order.data() + at;
     batch.count = std::min(batch_size, kSamples - at);
     network.train_batch(batch);

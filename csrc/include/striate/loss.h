@@ -22,6 +22,13 @@ struct LossOptions {
   double j = 0.1;  // kMap; the paper does not give it
 };
 
+// What one output of a network is trained on.
+struct OutputLoss {
+  LossOptions options;
+  double weight = 1.0;  // in the sum over outputs that is trained on
+  bool none = false;    // an output without a loss
+};
+
 LossKind loss_kind(const std::string& name);  // ValueError, listing the names
 bool takes_labels(LossKind kind);             // integers [N]; otherwise targets [N, K]
 

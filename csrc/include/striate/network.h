@@ -25,9 +25,14 @@ struct ParameterInfo {
   std::int64_t count;  // entries that exist: a connection table leaves some out
 };
 
-struct BatchLoss {
-  double loss = 0.0;         // mean over the batch of weight * loss
+struct OutputResult {
+  double loss = 0.0;         // mean over the batch of sample weight * loss; 0 without a loss
   std::int64_t correct = 0;  // samples classified right
+};
+
+struct BatchLoss {
+  double loss = 0.0;                  // the outputs' losses, each times its weight, added up
+  std::vector<OutputResult> outputs;  // by output
 };
 
 struct MemoryUse {  // bytes, known before any is allocated
@@ -39,15 +44,18 @@ struct MemoryUse {  // bytes, known before any is allocated
 
 class Network {
  public:
-  // Parameters are drawn from `seed` at once. Throws ValueError when `output` is the input.
+  // Parameters are drawn from `seed` at once. Throws ValueError when no output depends on a layer.
+  Network(Graph graph, std::vector<ValueId> outputs, std::uint64_t seed = 0);
   Network(Graph graph, ValueId output, std::uint64_t seed = 0);
   ~Network();
   Network(Network&&) noexcept;
   Network& operator=(Network&&) noexcept;
 
   const Graph& graph() const;
-  const Shape& input_shape() const;
-  const Shape& output_shape() const;
+  std::size_t input_count() const;
+  std::size_t output_count() const;
+  const Shape& input_shape(std::size_t input = 0) const;
+  const Shape& output_shape(std::size_t output = 0) const;
   std::uint64_t seed() const;
 
   std::vector<ParameterInfo> parameters() const;
@@ -55,11 +63,17 @@ class Network {
   const float* parameter(int index) const;
   void set_parameter(int index, const float* values);
   void set_trainable(int index, bool trainable);
+  // All of a layer's parameters that ever train; a frozen batch normalisation runs on its moving
+  // statistics, in training too (Keras's trainable). Throws ValueError where there is no such
+  // layer.
+  void set_layer_trainable(const std::string& layer, bool trainable);
   std::uint64_t weights_hash() const;  // FNV-1a over all parameter bytes, in order
 
-  // What training needs. Forgets an earlier optimizer's state. Throws ShapeError unless the output
-  // is a vector, ValueError for an option out of its domain; nothing has changed then.
-  void compile(const LossOptions& loss, const OptimizerOptions& optimizer);
+  // What training needs: a loss an output. Forgets an earlier optimizer's state. Throws ShapeError
+  // unless the outputs with a loss are vectors, ValueError for an option out of its domain or where
+  // no output has a loss; nothing has changed then.
+  void compile_outputs(std::vector<OutputLoss> losses, const OptimizerOptions& optimizer);
+  void compile(const LossOptions& loss, const OptimizerOptions& optimizer);  // of one output
   // Replaces the constant rate; learning_rate() is its value at iterations().
   void set_schedule(const Schedule& schedule);
   void set_learning_rate(double rate);  // ends a schedule
@@ -69,17 +83,20 @@ class Network {
   void set_check_numerics(bool on);
   bool check_numerics() const;
 
-  // One optimizer step. outputs: [count][K] (probabilities where the last layer is a softmax), or
-  // null. Throws ShapeError or ValueError for labels that do not fit the loss or the output, before
-  // anything changes; NumericsError (with check_numerics) before the update.
-  BatchLoss train_batch(const Batch& batch, float* outputs = nullptr);
-  BatchLoss test_batch(const Batch& batch, float* outputs = nullptr);
-  // outputs: [count][output_shape().size()]. Needs no compile.
-  void predict(const Batch& batch, float* outputs);
+  // One optimizer step. outputs: by output, [count][K] (probabilities where the last layer is a
+  // softmax) or null; empty: none is wanted. Throws ShapeError or ValueError for labels that do not
+  // fit the loss or the output, before anything changes; NumericsError (with check_numerics) before
+  // the update.
+  BatchLoss train_batch(const Batch& batch, const std::vector<float*>& outputs = {});
+  BatchLoss test_batch(const Batch& batch, const std::vector<float*>& outputs = {});
+  // outputs: by output, [count][output_shape(i).size()]. Needs no compile.
+  void predict(const Batch& batch, const std::vector<float*>& outputs);
   // Gradients of the mean loss, nothing updated: by parameter, shape.size() floats each (trainable
-  // or not), and [count][F] for the input; either may be null. training: dropout is on.
-  BatchLoss gradients(const Batch& batch, bool training, float* const* parameter_gradients,
-                      float* input_gradient);
+  // or not), and by input [count][F]; either may be empty. training: dropout is on, batch
+  // normalisation uses the batch's statistics.
+  BatchLoss gradients(const Batch& batch, bool training,
+                      const std::vector<float*>& parameter_gradients,
+                      const std::vector<float*>& input_gradients);
 
   // The Gauss-Newton diagonal of the loss (LeCun et al. 1998, Appendix C), averaged over the
   // batch: what sdlm divides by. Kept until the next call.

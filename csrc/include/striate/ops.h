@@ -81,6 +81,17 @@ struct Subsample2DOptions {
 };
 OpPtr subsample2d(Subsample2DOptions options);
 
+// Batch normalisation over the last axis (Ioffe and Szegedy 2015), Keras 3's defaults. Parameters
+// in order: gamma, beta (where asked for), moving_mean, moving_variance.
+struct BatchNormalizationOptions {
+  double momentum = 0.99, epsilon = 1e-3;
+  bool center = true, scale = true;
+  Initializer beta_initializer, gamma_initializer = Initializer::constant(1.0);
+  Initializer moving_mean_initializer, moving_variance_initializer = Initializer::constant(1.0);
+  bool trainable = true;
+};
+OpPtr batch_normalization(BatchNormalizationOptions options);
+
 OpPtr flatten();
 
 // linear, relu, leaky_relu (slope alpha), sigmoid, tanh, scaled_tanh (1.7159 tanh(2x/3)),

@@ -7,6 +7,7 @@ from typing import Any
 
 from striate.errors import FormatError
 from striate.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
+from striate.layers.batch_normalization import BatchNormalization
 from striate.layers.conv2d import Conv2D
 from striate.layers.dense import Dense
 from striate.layers.dropout import Dropout
@@ -33,6 +34,7 @@ __all__ = [
     "Activation",
     "AveragePooling2D",
     "AvgPool2D",
+    "BatchNormalization",
     "Conv2D",
     "Dense",
     "Dropout",
@@ -59,7 +61,7 @@ __all__ = [
 _REGISTRY: dict[str, type[Layer]] = {
     cls.__name__: cls
     for cls in (
-        Activation, AveragePooling2D, Conv2D, Dense, Dropout, ELU, Flatten, GlobalAveragePooling2D,
+        Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, ELU, Flatten, GlobalAveragePooling2D,
         GlobalMaxPooling2D, InputLayer, LeakyReLU, MaxPooling2D, RBFOutput, ReLU, Softmax,
         Subsampling2D,
     )

@@ -1,0 +1,121 @@
+#include "graph/timeline.h"
+
+namespace striate {
+namespace {
+
+// Packed weights that wait for their stretch, at most (floats; 16 MiB): they share the L3 with it.
+constexpr std::int64_t kPackedAhead = std::int64_t{1} << 22;
+
+Stretch::Kind stretch_kind(ActionKind kind) {
+  if (kind >= ActionKind::kPack) return Stretch::Kind::kTasks;
+  return kind >= ActionKind::kMeet ? Stretch::Kind::kOnce : Stretch::Kind::kBlocks;
+}
+
+class TimelineBuilder {
+ public:
+  TimelineBuilder(const Program& program, const std::vector<const Step*>& steps,
+                  const TimelineOptions& options)
+      : program_(program), steps_(steps), options_(options) {}
+
+  Timeline build(const std::vector<BackwardStep>& backward, const std::vector<OutputLoss>& losses) {
+    for (std::size_t k = 0; k < program_.inputs.size(); ++k)
+      if (program_.inputs[k] >= 0) add(ActionKind::kLoad, static_cast<int>(k));
+    for (std::size_t i = 0; i < steps_.size(); ++i) forward(static_cast<int>(i));
+    for (std::size_t k = 0; k < program_.outputs.size(); ++k) {
+      if (!losses.empty() && !losses[k].none) add(ActionKind::kLoss, static_cast<int>(k));
+      add(ActionKind::kStore, static_cast<int>(k));
+    }
+    for (std::size_t i = 0; i < backward.size(); ++i)
+      this->backward(backward[i], static_cast<int>(i));
+    if (options_.input_gradient)
+      for (std::size_t k = 0; k < program_.inputs.size(); ++k)
+        if (program_.inputs[k] >= 0) add(ActionKind::kStoreGradient, static_cast<int>(k));
+    flush();
+    return std::move(timeline_);
+  }
+
+ private:
+  void forward(int i) {
+    const Step& s = *steps_[static_cast<std::size_t>(i)];
+    if (options_.packs_inside && s.packed_size) pack(ActionKind::kPack, i, s.packed_size);
+    if (s.part_size) {
+      add(ActionKind::kGather, i);
+      add(ActionKind::kMeet, i);
+    }
+    add(s.forward_tasks ? ActionKind::kForwardTasks : ActionKind::kForward, i);
+  }
+
+  void backward(const BackwardStep& b, int at) {
+    const Step& s = *steps_[static_cast<std::size_t>(b.step)];
+    const bool apart = options_.wide && b.wants_parameters && !s.part_size_backward;
+    const bool block_parameters = b.wants_parameters && !options_.wide && !s.part_size_backward;
+    const bool runs = b.wants_any_input() || block_parameters;
+    // Gradient tasks of the step's own read no packed weights; its backward does.
+    if (options_.packs_inside && s.packed_backward_size && (runs || apart) && !s.gradient_tasks)
+      pack(ActionKind::kPackBackward, b.step, s.packed_backward_size);
+    if (s.part_size_backward) {
+      add(ActionKind::kGatherBackward, at);
+      add(ActionKind::kMeetBackward, at);
+    }
+    if (apart) add(ActionKind::kGradientTasks, at);
+    if (!runs) return;
+    if (options_.packs_inside && s.packed_backward_size && s.gradient_tasks)
+      pack(ActionKind::kPackBackward, b.step, s.packed_backward_size);
+    add(s.backward_tasks ? ActionKind::kBackwardTasks : ActionKind::kBackward, at);
+    for (std::size_t k = 0; k < b.adds_input.size(); ++k)
+      if (b.adds_input[k]) add(ActionKind::kAddGradient, at, static_cast<int>(k));
+  }
+
+  // Packing waits for nothing but parameters, so it goes in front of the open stretch of blocks,
+  // beside what is packed there already.
+  void pack(ActionKind kind, int step, std::int64_t floats) {
+    if (packed_ + floats > kPackedAhead) flush();
+    packs_.push_back({kind, step});
+    packed_ += floats;
+  }
+
+  void add(ActionKind kind, int index, int input = 0) {
+    const Stretch::Kind stretch = stretch_kind(kind);
+    if (stretch != Stretch::Kind::kBlocks) {
+      // What this stretch needs packed is packed with what the blocks in front of it need.
+      flush();
+      close({{kind, index, input}}, stretch);
+      return;
+    }
+    open_.push_back({kind, index, input});
+  }
+
+  void flush() {
+    close(packs_, Stretch::Kind::kTasks);
+    close(open_, Stretch::Kind::kBlocks);
+    packs_.clear();
+    open_.clear();
+    packed_ = 0;
+  }
+
+  void close(const std::vector<Action>& actions, Stretch::Kind kind) {
+    if (actions.empty()) return;
+    const int begin = static_cast<int>(timeline_.actions.size());
+    const int number = static_cast<int>(timeline_.stretches.size());
+    timeline_.actions.insert(timeline_.actions.end(), actions.begin(), actions.end());
+    timeline_.stretch_of.resize(timeline_.actions.size(), number);
+    timeline_.stretches.push_back({kind, begin, static_cast<int>(timeline_.actions.size())});
+  }
+
+  const Program& program_;
+  const std::vector<const Step*>& steps_;
+  const TimelineOptions& options_;
+  Timeline timeline_;
+  std::vector<Action> packs_, open_;
+  std::int64_t packed_ = 0;
+};
+
+}  // namespace
+
+Timeline make_timeline(const Program& program, const std::vector<const Step*>& steps,
+                       const std::vector<BackwardStep>& backward,
+                       const std::vector<OutputLoss>& losses, const TimelineOptions& options) {
+  return TimelineBuilder(program, steps, options).build(backward, losses);
+}
+
+}  // namespace striate
