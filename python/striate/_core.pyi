@@ -172,7 +172,7 @@ class Network:
     ) -> tuple[float, list[NDArray[np.float32]], NDArray[np.float32]]: ...
     def estimate_curvature(
         self, x: NDArray[Any] | Sequence[NDArray[Any]], rows: NDArray[np.int64] | None,
-        y: NDArray[Any] | Sequence[NDArray[Any]],
+        y: NDArray[Any] | Sequence[NDArray[Any] | None],
     ) -> None:
         """Gauss-Newton diagonal for sdlm, averaged over the samples given."""
     def curvature(self, index: int) -> NDArray[np.float32]: ...

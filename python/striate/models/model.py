@@ -147,7 +147,8 @@ class Model(Trainer):
         outputs = outputs.reshape(len(outputs), -1)
         if outputs.shape[1] == 1:
             threshold = 0.0 if self.last_activation == "linear" else 0.5
-            return (outputs[:, 0] > threshold).astype(np.int64)
+            above: NDArray[np.int64] = (outputs[:, 0] > threshold).astype(np.int64)
+            return above
         answer: NDArray[np.int64] = (
             outputs.argmin(axis=1) if self.outputs_are_distances else outputs.argmax(axis=1)
         )
