@@ -72,8 +72,10 @@ class Graph:
         center: bool = True, scale: bool = True, beta_initializer: Initializer = ...,
         gamma_initializer: Initializer = ..., moving_mean_initializer: Initializer = ...,
         moving_variance_initializer: Initializer = ..., trainable: bool = True,
+        inference: bool = False,
     ) -> int:
-        """Over the last axis; parameters gamma, beta, moving_mean, moving_variance."""
+        """Over the last axis; parameters gamma, beta, moving_mean, moving_variance. inference: on
+        the moving statistics in training, too, while gamma and beta train."""
     def rbf(self, x: int, *, name: str, codes: NDArray[np.float32]) -> int:
         """LeNet-5's output: y[i] = sum_j (x[j] - codes[i, j])**2; codes [classes, F], not trained."""
     def shape(self, value: int) -> tuple[int, ...]: ...

@@ -135,8 +135,8 @@ class Sequential(Model):
             shape = given
         if shape is None:
             raise ArgumentError(
-                f"{self.name}: the input's shape is not known yet: begin with Input(shape), build with "
-                "build(input_shape), or call fit or predict on data"
+                f"{self.name}: the input's shape is not known yet: begin with Input(shape), build "
+                "with build(input_shape), or call fit or predict on data"
             )
         if not self._layers:
             raise ArgumentError(f"{self.name}: has no layers")
