@@ -317,7 +317,9 @@ def test_two_layers_of_one_name() -> None:
         "net: two layers are named 'x', a Dense and an Activation: names are unique in a model",
         lambda: Model(a, y, name="net"),
     )
-    refused(ArgumentError, "two layers are named 'a'", lambda: Model(a, layers.Dense(3, name="a")(x)))
+    refused(
+        ArgumentError, "two layers are named 'a'", lambda: Model(a, layers.Dense(3, name="a")(x))
+    )
 
 
 def test_shapes_that_do_not_meet() -> None:
@@ -334,8 +336,11 @@ def test_wrong_calls() -> None:
     a, b = Input((3,), name="a"), Input((3,), name="b")
     dense = layers.Dense(2, name="d")
     refused(ArgumentError, "d: takes one input, got 2: merge them first", lambda: dense([a, b]))
-    refused(ArgumentError, "d: takes tensors of a network or arrays", lambda: layers.Add(
-        name="d")([a, np.ones((1, 3))]))
+    refused(
+        ArgumentError,
+        "d: takes tensors of a network or arrays",
+        lambda: layers.Add(name="d")([a, np.ones((1, 3))]),
+    )
     refused(ArgumentError, "takes a list of tensors", lambda: layers.Add()(a))
     refused(ArgumentError, "training=True is not supported", lambda: dense(a, training=True))
     assert dense([a]).shape == (None, 2)
@@ -345,8 +350,17 @@ def test_wrong_calls() -> None:
 
 
 def test_a_network_too_large_for_its_image() -> None:
-    x = layers.MaxPooling2D(4)(layers.Conv2D(2, 5)(Input((12, 12, 1))))
-    refused(ShapeError, "^late", lambda: layers.Conv2D(2, 3, name="late")(x))
+    x = layers.MaxPooling2D(4)(layers.Conv2D(2, 5)(Input((14, 12, 1), name="image")))
+    refused(
+        ShapeError,
+        r"^late .*window.* \(image is 14 x 12; up to here the network needs at least 16 x 16\)",
+        lambda: layers.Conv2D(2, 3, name="late")(x),
+    )
+    stack = [layers.MaxPooling2D(), layers.MaxPooling2D(), layers.Conv2D(1, 3, name="last")]
+    refused(ShapeError, r"8 x 8; .* 12 x 12", lambda: Sequential([Input((8, 8, 1)), *stack]))
+    with pytest.raises(ShapeError) as caught:  # its size is not what is wrong
+        layers.Conv2D(2, 3, groups=2)(Input((8, 8, 3)))
+    assert "at least" not in str(caught.value)
 
     def build(shape):
         x = inputs = Input(shape)
@@ -356,7 +370,7 @@ def test_a_network_too_large_for_its_image() -> None:
 
     assert smallest_input(build) == 16
     build((16, 16, 3))
-    refused(ShapeError, "", lambda: build((15, 15, 3)))
+    refused(ShapeError, "15 x 15; .* 16 x 16", lambda: build((15, 15, 3)))
     assert smallest_input(build, largest=15) is None
     # Neither names nor seeds have moved on.
     set_random_seed(5)
@@ -380,9 +394,18 @@ def test_summary() -> None:
         "Layer (type) Output Shape Param # MACs Act. bytes Connected to".split()
     )
     rows = {line.split(" ")[0]: line for line in lines[4:] if "(" in line}
-    assert rows["three"].split()[2:] == ["(None,", "6,", "6,", "3)", "57", "1,944", "432", "reduce3"]
+    assert rows["three"].split()[2:] == [
+        "(None,",
+        "6,",
+        "6,",
+        "3)",
+        "57",
+        "1,944",
+        "432",
+        "reduce3",
+    ]
     assert rows["depth"].endswith("one, three, five, project")
-    assert "Multiply-accumulates a sample: 8,388" in lines[-4:]
+    assert "Multiply-accumulates a sample: 7,704" in lines[-4:]
     assert not any("training" in line for line in lines)
     model.compile("adam", "sparse_categorical_crossentropy")
     total = model.memory(32)["total"]

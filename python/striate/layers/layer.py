@@ -170,13 +170,19 @@ class Layer:
         try:
             shapes = self.shapes_after([tensor.shape for tensor in inputs])
         except ShapeError as error:
-            if len(inputs) < 2:
-                raise
-            named = " and ".join(f"{tensor.name} {tensor.shape}" for tensor in inputs)
-            raise ShapeError(f"{error} (its inputs are {named})") from None
+            raise ShapeError(f"{error}{self._hint(inputs)}") from None
         node = Node(self, inputs, shapes, inference=inference)
         self.nodes.append(node)
         return node
+
+    def _hint(self, inputs: Sequence[SymbolicTensor]) -> str:
+        """What a message about the inputs' shapes goes on with."""
+        from striate.models.smallest_input import size_hint
+
+        if len(inputs) > 1:
+            named = " and ".join(f"{tensor.name} {tensor.shape}" for tensor in inputs)
+            return f" (its inputs are {named})"
+        return size_hint(inputs[0], lambda shape: self._try([shape]))
 
     def shapes_after(self, shapes: list[Shape]) -> list[Shape]:
         """The shapes of a call's outputs.
