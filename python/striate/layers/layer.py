@@ -182,7 +182,11 @@ class Layer:
         if len(inputs) > 1:
             named = " and ".join(f"{tensor.name} {tensor.shape}" for tensor in inputs)
             return f" (its inputs are {named})"
-        return size_hint(inputs[0], lambda shape: self._try([shape]))
+        return size_hint(inputs[0], self.check_input)
+
+    def check_input(self, shape: Shape) -> None:
+        """Raises ShapeError if an input of that shape does not fit."""
+        self._try([shape])
 
     def shapes_after(self, shapes: list[Shape]) -> list[Shape]:
         """The shapes of a call's outputs.

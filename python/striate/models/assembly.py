@@ -196,6 +196,9 @@ class Assembly(Layer):
                 )
         return [(None, *there.graph.shape(value)) for value in there.outputs]
 
+    def check_input(self, shape: Shape) -> None:
+        self.shapes_after([shape])
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The outputs' shapes for inputs (None, ..), as they were given: one, a list or a dict."""
         if isinstance(input_shape, dict):

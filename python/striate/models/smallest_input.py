@@ -65,7 +65,7 @@ def size_hint(x: SymbolicTensor, attempt: Callable[[Shape], object]) -> str:
     _, height, width, channels = image.shape
 
     def try_size(size: int) -> None:
-        shape = (None, size, size, channels)
+        shape: Shape = (None, size, size, channels)
         if x is not image:
             described = Description(Topology("", [image], [x]), "", [shape])
             shape = (None, *described.graph.shape(described.outputs[0]))
