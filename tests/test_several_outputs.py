@@ -30,6 +30,7 @@ LOSSES = ["sparse_categorical_crossentropy", "mse"]
 
 
 def compiled(loss=LOSSES, **kwargs) -> Model:
+    set_random_seed(0)
     model = two_heads()
     model.compile(kwargs.pop("optimizer", "sgd"), loss, **kwargs)
     return model
