@@ -65,7 +65,9 @@ class Layer:
         self.nodes: list[Node] = []
         self.newest: ParameterStore | None = None
         self._stores: list[weakref.ref[ParameterStore]] = []
-        self._home: weakref.ref[Home] | None = None
+        # The first model with this layer, until some network holds the weights: its network draws
+        # the initial ones, whichever model is used first.
+        self.home: Home | None = None
         self.stored: int | None = None  # numbers in the weights, known from the first call on
         self.alone: Any = None  # a model of this layer only, for calls on arrays
 
@@ -257,15 +259,6 @@ class Layer:
         """Called by a new network: these hold the weights from now on."""
         self._stores = [weakref.ref(store) for store in stores]
 
-    @property
-    def home(self) -> Home | None:
-        """The first model with this layer, if it is still there."""
-        return None if self._home is None else self._home()
-
-    def set_home(self, model: Home | None) -> None:
-        """Called by the first model with this layer, and by one that drops it."""
-        self._home = None if model is None else weakref.ref(model)
-
     def store(self) -> ParameterStore | None:
         """The network with the newest weights; None before the layer is part of a model."""
         if self.newest is not None:
@@ -278,7 +271,7 @@ class Layer:
         return None if home is None else home.materialize()
 
     def require_store(self) -> ParameterStore:
-        """`store`, where the layer must have one.
+        """`store`, where the layer has weights.
 
         Raises:
             ArgumentError: the layer is not part of a model yet.
@@ -289,6 +282,9 @@ class Layer:
                 f"{self.name}: is not built yet: add it to a model that knows its input shape"
             )
         return store
+
+    def _has_no_weights(self) -> bool:
+        return self.built and not self.stored
 
     @property
     def built(self) -> bool:
@@ -325,8 +321,7 @@ class Layer:
         store = self.store()
         if store is None:
             return []
-        indices = store.indices.get(self, [])
-        return [Weight(self, place, store.infos[i]) for place, i in enumerate(indices)]
+        return [Weight(self, place, store.infos[i]) for place, i in enumerate(store.indices[self])]
 
     @property
     def trainable_weights(self) -> list[Weight]:
@@ -348,13 +343,19 @@ class Layer:
         Raises:
             ShapeError: the wrong number or shapes; then nothing has changed.
         """
+        if self._has_no_weights():
+            if weights:
+                raise ShapeError(f"{self.name}: has no weights, got {len(weights)}")
+            return
         store = self.require_store()
-        store.assign(store.indices.get(self, []), list(weights), self.name)
+        store.assign(store.indices[self], list(weights), self.name)
 
     def count_params(self) -> int:
         """How many parameters there are; absent connections of a table are not counted."""
+        if self._has_no_weights():
+            return 0
         store = self.require_store()
-        return sum(int(store.infos[i]["count"]) for i in store.indices.get(self, []))
+        return sum(int(store.infos[i]["count"]) for i in store.indices[self])
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

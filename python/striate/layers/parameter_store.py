@@ -91,7 +91,7 @@ class ParameterStore:
                 if layer not in other.shared:
                     other.shared.append(layer)
             if layer.newest is None:
-                layer.newest = self
+                layer.newest, layer.home = self, None
             if others or layer.newest is not self:
                 self.shared.append(layer)
             layer.hold([*others, self])

@@ -57,8 +57,8 @@ class Assembly(Layer):
         self._store = None
         assert self.seed is not None  # takes its number now: seeds go by the order of building
         for layer in self.leaf_layers():
-            if layer.home is None:
-                layer.set_home(self)
+            if layer.stored and layer.newest is None and layer.home is None:
+                layer.home = self
         self.after_build()
 
     @abstractmethod
@@ -114,7 +114,7 @@ class Assembly(Layer):
         description = self.description
         for layer in description.names:
             home = layer.home
-            if layer.stored and layer.newest is None and home is not None and home is not self:
+            if home is not None and home is not self:
                 home.materialize()  # initial weights are those of the layer's first model
         network = _core.Network(description.graph, description.outputs, self.seed)
         store = ParameterStore(network, description.names, self)

@@ -69,7 +69,7 @@ class Sequential(Model):
         if len(self._calls) > len(self._layers):
             layer.nodes.remove(self._calls.pop())
         if layer.home is self:
-            layer.set_home(None)
+            layer.home = None
         self._topology = self._description = self._store = None
         self._try_build()
         return layer
