@@ -11,7 +11,7 @@ from striate.layers import Layer
 from striate.layers.symbolic import Node, Shape
 from striate.models.topology import Topology
 
-MOST_LAYERS = 20_000  # in one graph, nested models' and every call counted
+MOST_LAYERS = 10_000  # in one graph, nested models' and every call counted
 
 
 class Step:
