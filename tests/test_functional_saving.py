@@ -212,7 +212,7 @@ HOSTILE = {
     "outputs twice as inputs": set_in("inputs", "tensors", [[0, 0], [0, 0]]),
     "too many nodes": set_in("nodes", [{"layer": 0, "inputs": []}] * 10_001),
     "a huge layer": set_in("layers", 2, "config", "layers", 1, "config", "filters", 10**12),
-    "another shape": set_in("layers", 0, "config", "shape", [9, 9, 3]),
+    "another shape": set_in("layers", 0, "config", "shape", [12, 9, 3]),
     "two of one name": set_in("layers", 3, "config", "name", "cat"),
 }
 
