@@ -251,23 +251,27 @@ def test_models_nested_in_each_other_do_not_explode(tmp_path) -> None:
         load_model(tmp_path / "m")
 
 
-def test_models_nested_too_deep(tmp_path) -> None:
-    entry: dict = {"class": "Activation", "config": {"name": "a", "activation": "tanh"}}
+@pytest.mark.parametrize("depth", [100, 400, 20_000])
+def test_models_nested_too_deep(tmp_path, depth) -> None:
     ends = {"kind": "single", "names": ["x"], "tensors": [[0, 0]]}
-    for depth in range(400):
-        entry = {
-            "class": "Functional",
-            "config": {
-                "name": f"m{depth}",
-                "layers": [{"class": "InputLayer", "config": {"name": "x", "shape": [2]}}, entry],
-                "nodes": [{"layer": 0, "inputs": []}, {"layer": 1, "inputs": [[0, 0]]}],
-                "inputs": ends,
-                "outputs": {**ends, "tensors": [[1, 0]]},
-            },
-        }
-    text = json.dumps(entry)
+    level = {
+        "class": "Functional",
+        "config": {
+            "name": "m",
+            "layers": [{"class": "InputLayer", "config": {"name": "x", "shape": [2]}}, "INNER"],
+            "nodes": [{"layer": 0, "inputs": []}, {"layer": 1, "inputs": [[0, 0]]}],
+            "inputs": ends,
+            "outputs": {**ends, "tensors": [[1, 0]]},
+        },
+    }
+    before, after = json.dumps(level).split('"INNER"')
+    inner = json.dumps({"class": "Activation", "config": {"name": "a", "activation": "tanh"}})
+    text = before * depth + inner + after * depth  # json.dumps would not go that deep
     head = {"format": "striate", "format_version": "1", "weights": "[]", "architecture": text}
     _core.write_safetensors(str(tmp_path / "m"), head, {})
+    if depth == 100:
+        assert load_model(tmp_path / "m").predict(np.zeros((1, 2))).tolist() == [[0, 0]]
+        return
     with pytest.raises(FormatError):
         load_model(tmp_path / "m")
 
