@@ -96,7 +96,7 @@ ValueId add_rbf(Graph& g, ValueId x, const std::string& name,
 ValueId add_batch_normalization(Graph& g, ValueId x, const std::string& name, double momentum,
                                 double epsilon, bool center, bool scale, const py::tuple& beta,
                                 const py::tuple& gamma, const py::tuple& moving_mean,
-                                const py::tuple& moving_variance, bool trainable) {
+                                const py::tuple& moving_variance, bool trainable, bool inference) {
   BatchNormalizationOptions o;
   o.momentum = momentum;
   o.epsilon = epsilon;
@@ -107,6 +107,7 @@ ValueId add_batch_normalization(Graph& g, ValueId x, const std::string& name, do
   o.moving_mean_initializer = initializer(moving_mean);
   o.moving_variance_initializer = initializer(moving_variance);
   o.trainable = trainable;
+  o.inference = inference;
   return add(g, x, name, [&] { return batch_normalization(o); });
 }
 
@@ -180,7 +181,7 @@ void bind_layers(py::class_<Graph>& cls) {
           "momentum"_a = 0.99, "epsilon"_a = 1e-3, "center"_a = true, "scale"_a = true,
           "beta_initializer"_a = zeros, "gamma_initializer"_a = ones,
           "moving_mean_initializer"_a = zeros, "moving_variance_initializer"_a = ones,
-          "trainable"_a = true);
+          "trainable"_a = true, "inference"_a = false);
   cls.def("rbf", &add_rbf, "x"_a, py::kw_only(), "name"_a, "codes"_a);
 }
 

@@ -8,21 +8,21 @@
 namespace striate {
 
 int Graph::find(const std::string& name) const {
-  for (std::size_t i = 0; i < nodes_.size(); ++i)
-    if (nodes_[i].name == name) return static_cast<int>(i);
-  return -1;
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? -1 : found->second;
 }
 
 ValueId Graph::input(const Shape& shape, const std::string& name) {
   if (find(name) >= 0) throw ValueError("two layers are named \"" + name + "\"");
   const ValueId id = narrow<int>(nodes_.size());
   nodes_.push_back({nullptr, name, {}, id, id});
+  by_name_.emplace(name, id);
   shapes_.push_back(shape);
   inputs_.push_back(id);
   return id;
 }
 
-int Graph::share(const Op& op, const std::vector<Shape>& inputs, std::string* name) const {
+int Graph::share(const Op& op, const std::vector<Shape>& inputs, std::string* name) {
   const int owner = find(*name);
   const Node& first = nodes_[static_cast<std::size_t>(owner)];
   if (!first.op || std::strcmp(first.op->kind(), op.kind()) != 0)
@@ -33,9 +33,11 @@ int Graph::share(const Op& op, const std::vector<Shape>& inputs, std::string* na
       throw ShapeError(*name + " (" + op.kind() + "): is shared, and its " + theirs[i].name +
                        " has shape " + theirs[i].shape.str() + "; for this input it would need " +
                        (i < mine.size() ? mine[i].shape.str() : "none"));
-  int use = 2;
-  while (find(*name + ":" + std::to_string(use)) >= 0) ++use;
-  *name += ":" + std::to_string(use);
+  int& use = uses_[owner];
+  do {
+    ++use;
+  } while (find(*name + ":" + std::to_string(use + 1)) >= 0);
+  *name += ":" + std::to_string(use + 1);
   return owner;
 }
 
@@ -54,6 +56,7 @@ ValueId Graph::add(OpPtr op, std::vector<ValueId> inputs, const std::string& giv
   }
   const ValueId id = narrow<int>(nodes_.size());
   const int owner = known ? share(*op, shapes, &name) : id;
+  by_name_.emplace(name, id);
   nodes_.push_back({std::move(op), std::move(name), std::move(inputs), id, owner});
   shapes_.push_back(std::move(out));
   return id;

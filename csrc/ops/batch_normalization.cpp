@@ -259,7 +259,7 @@ class BatchNormalization final : public Op {
   }
 
   std::unique_ptr<Step> bind(const StepOptions& o) const override {
-    if (o.training) return std::make_unique<TrainingStep>(o_, o);
+    if (o.training && !o_.inference) return std::make_unique<TrainingStep>(o_, o);
     return std::make_unique<InferenceStep>(o_, o);
   }
 

@@ -73,8 +73,10 @@ class Graph:
         center: bool = True, scale: bool = True, beta_initializer: Initializer = ...,
         gamma_initializer: Initializer = ..., moving_mean_initializer: Initializer = ...,
         moving_variance_initializer: Initializer = ..., trainable: bool = True,
+        inference: bool = False,
     ) -> int:
-        """Over the last axis; parameters gamma, beta, moving_mean, moving_variance."""
+        """Over the last axis; parameters gamma, beta, moving_mean, moving_variance. inference: on
+        the moving statistics in training, too, while gamma and beta train."""
     def rbf(self, x: int, *, name: str, codes: NDArray[np.float32]) -> int:
         """LeNet-5's output: y[i] = sum_j (x[j] - codes[i, j])**2; codes [classes, F], not trained."""
     def add(self, xs: Sequence[int], *, name: str) -> int: ...
@@ -239,7 +241,7 @@ class Network:
     ) -> tuple[float, list[NDArray[np.float32]], NDArray[np.float32]]: ...
     def estimate_curvature(
         self, x: NDArray[Any] | Sequence[NDArray[Any]], rows: NDArray[np.int64] | None,
-        y: NDArray[Any] | Sequence[NDArray[Any]],
+        y: NDArray[Any] | Sequence[NDArray[Any] | None],
     ) -> None:
         """Gauss-Newton diagonal for sdlm, averaged over the samples given."""
     def curvature(self, index: int) -> NDArray[np.float32]: ...

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _counts: dict[str, int] = {}
 
@@ -18,6 +20,17 @@ def unique_name(stem: str) -> str:
     count = _counts.get(stem, 0)
     _counts[stem] = count + 1
     return f"{stem}_{count}" if count else stem
+
+
+@contextmanager
+def names_kept() -> Iterator[None]:
+    """Names given meanwhile leave the numbers of those given afterwards as they would be."""
+    before = dict(_counts)
+    try:
+        yield
+    finally:
+        _counts.clear()
+        _counts.update(before)
 
 
 def reset_names() -> None:

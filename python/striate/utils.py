@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,17 @@ def next_model_seed() -> int:
     seed = (_seed + _models * _GOLDEN) % _WORD
     _models += 1
     return seed
+
+
+@contextmanager
+def seeds_kept() -> Iterator[None]:
+    """Models built meanwhile leave the seeds of those built afterwards as they would be."""
+    global _models
+    before = _models
+    try:
+        yield
+    finally:
+        _models = before
 
 
 def to_categorical(x: ArrayLike, num_classes: int | None = None) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 // graph that exists is a graph that fits together.
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "striate/ops.h"
@@ -45,12 +46,14 @@ class Graph {
  private:
   int find(const std::string& name) const;  // -1: none
   // Renames a second use of a layer and returns the node that owns its parameters.
-  int share(const Op& op, const std::vector<Shape>& inputs, std::string* name) const;
+  int share(const Op& op, const std::vector<Shape>& inputs, std::string* name);
 
   bool reuse_ = false;
   std::vector<ValueId> inputs_;
   std::vector<Node> nodes_;
-  std::vector<Shape> shapes_;  // by value; node i makes value i
+  std::unordered_map<std::string, int> by_name_;  // node numbers
+  std::unordered_map<int, int> uses_;             // of a shared node, beyond the first
+  std::vector<Shape> shapes_;                     // by value; node i makes value i
 };
 
 }  // namespace striate

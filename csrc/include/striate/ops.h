@@ -94,6 +94,8 @@ struct BatchNormalizationOptions {
   Initializer beta_initializer, gamma_initializer = Initializer::constant(1.0);
   Initializer moving_mean_initializer, moving_variance_initializer = Initializer::constant(1.0);
   bool trainable = true;
+  // On the moving statistics in training too, while gamma and beta train (Keras's training=False).
+  bool inference = false;
 };
 OpPtr batch_normalization(BatchNormalizationOptions options);
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
     from striate.models.model import Model
+    from striate.models.trainer import Trainer
 
 Logs = dict[str, float]
 
@@ -96,7 +97,7 @@ class CallbackList:
         self,
         callbacks: Callback | Iterable[Callback] | None = None,
         *,
-        model: Model | None = None,
+        model: Trainer | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> None:
         if callbacks is None:
@@ -110,7 +111,7 @@ class CallbackList:
             if params is not None:
                 callback.set_params(params)
             if model is not None:
-                callback.set_model(model)
+                callback.set_model(cast("Model", model))
 
     def hooks(self, name: str) -> list[Hook]:
         """The bound hooks of that name of the callbacks that override it; most runs have none."""

@@ -52,6 +52,7 @@ from striate.layers.rescaling import Rescaling
 from striate.layers.reshape import Reshape
 from striate.layers.separable_conv2d import SeparableConv2D
 from striate.layers.subsampling2d import Subsampling2D
+from striate.layers.symbolic import SymbolicTensor
 from striate.layers.upsampling2d import UpSampling2D
 from striate.layers.weight import Weight
 
@@ -99,6 +100,7 @@ __all__ = [
     "Subsampling2D",
     "Subtract",
     "UpSampling2D",
+    "SymbolicTensor",
     "Weight",
     "ZeroPadding2D",
     "add",

@@ -15,7 +15,8 @@ class BatchNormalization(Layer):
     In training mean and variance are the batch's, over samples and pixels (the variance biased, as
     Keras's), and the moving ones take them in: moving = momentum * moving + (1 - momentum) *
     batch's. In inference they are the moving ones; so they are, in training too, where the layer
-    is frozen (trainable=False). PyTorch counts momentum the other way round: its 0.1 is 0.9 here.
+    is frozen (trainable=False) or was called with training=False. PyTorch counts momentum the other
+    way round: its 0.1 is 0.9 here.
 
     Input and output (N, .., C); weights [gamma, beta, moving_mean, moving_variance], each (C,).
 
@@ -55,6 +56,12 @@ class BatchNormalization(Layer):
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
 
     def describe(self, graph: _core.Graph, x: int) -> int:
+        return self._describe(graph, x, inference=False)
+
+    def describe_inference(self, graph: _core.Graph, x: int) -> int:
+        return self._describe(graph, x, inference=True)
+
+    def _describe(self, graph: _core.Graph, x: int, inference: bool) -> int:
         rank = len(graph.shape(x))
         if self.axis not in (-1, rank):
             raise ArgumentError(
@@ -73,6 +80,7 @@ class BatchNormalization(Layer):
             moving_mean_initializer=self.moving_mean_initializer.as_core(),
             moving_variance_initializer=self.moving_variance_initializer.as_core(),
             trainable=self.trainable,
+            inference=inference,
         )
 
     def get_config(self) -> dict[str, Any]:

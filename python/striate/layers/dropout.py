@@ -37,6 +37,9 @@ class Dropout(Layer):
     def describe(self, graph: _core.Graph, x: int) -> int:
         return graph.dropout(x, name=self.name, rate=self.rate)
 
+    def describe_inference(self, graph: _core.Graph, x: int) -> int:
+        return x
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"rate": self.rate}
 

@@ -1,24 +1,26 @@
-"""A view of one parameter of a network: what `model.weights` lists."""
+"""A view of one of a layer's weights: what `model.weights` lists."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from striate import _core
 from striate.errors import ShapeError
+
+if TYPE_CHECKING:
+    from striate.layers.layer import Layer
 
 
 class Weight:
-    """One parameter, by name; the values live in the network."""
+    """One weight, by name; the values are the layer's, whichever model trained them last."""
 
     dtype = "float32"
 
-    def __init__(self, network: _core.Network, index: int, info: dict[str, Any]) -> None:
-        self._network = network
-        self._index = index
+    def __init__(self, layer: Layer, place: int, info: dict[str, Any]) -> None:
+        self._layer = layer
+        self._place = place
         self.path: str = info["name"]
         self.name: str = self.path.rsplit("/", 1)[-1]
         self.shape: tuple[int, ...] = tuple(info["shape"])
@@ -31,11 +33,13 @@ class Weight:
 
     def numpy(self) -> NDArray[np.float32]:
         """A copy of the values."""
-        return self._network.get_parameter(self._index)
+        store = self._layer.require_store()
+        return store.value(store.indices[self._layer][self._place])
 
     def assign(self, value: ArrayLike) -> None:
         """Replaces the values; `value` has this weight's shape."""
-        self._network.set_parameter(self._index, checked(self.path, self.shape, value))
+        store = self._layer.require_store()
+        store.assign([store.indices[self._layer][self._place]], [value], self.path)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self.numpy(), dtype=dtype)
@@ -57,19 +61,3 @@ def checked(path: str, shape: tuple[int, ...], value: ArrayLike) -> NDArray[np.f
     if np.shape(value) != tuple(shape):
         raise ShapeError(f"{path}: the weight has shape {tuple(shape)}, got {np.shape(value)}")
     return array.reshape(shape)
-
-
-def set_all(network: _core.Network, indices: list[int], values: list[Any], owner: str) -> None:
-    """Sets several parameters, or none if any of `values` does not fit."""
-    infos = network.parameters()
-    if len(values) != len(indices):
-        names = ", ".join(f"{infos[i]['name']} {tuple(infos[i]['shape'])}" for i in indices)
-        raise ShapeError(
-            f"{owner}: has {len(indices)} weights ({names or 'none'}), got {len(values)}"
-        )
-    arrays = [
-        checked(infos[i]["name"], tuple(infos[i]["shape"]), value)
-        for i, value in zip(indices, values, strict=True)
-    ]
-    for i, array in zip(indices, arrays, strict=True):
-        network.set_parameter(i, array)

@@ -9,7 +9,7 @@ from striate.errors import warn_once
 
 COMPILE_HARMLESS = ("auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution")
 FIT_HARMLESS = ("max_queue_size", "use_multiprocessing", "workers")
-SUMMARY_HARMLESS = ("expand_nested", "layer_range", "positions", "show_trainable")
+SUMMARY_HARMLESS = ("layer_range", "positions", "show_trainable")
 
 
 def ignore_harmless(owner: str, given: Mapping[str, Any], harmless: tuple[str, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,148 +10,145 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate import _core, utils
-from striate.errors import ArgumentError
-from striate.layers import InputLayer, Layer, RBFOutput, Weight
-from striate.layers.weight import set_all
-from striate.models.data_adapter import numbers
-from striate.naming import snake_case, unique_name
+from striate.errors import ArgumentError, ShapeError
+from striate.layers import Layer, RBFOutput, SymbolicTensor, Weight
+from striate.layers.parameter_store import ParameterStore
+from striate.layers.symbolic import Shape
+from striate.models.description import Description, Step
+from striate.models.structure import Structure, numbered
+from striate.models.topology import Topology
 
 
-class Step:
-    """A layer's place in a built model: its values in the graph, and the shapes around it."""
+class Assembly(Layer):
+    """Layers that a subclass puts together, the network that they make, and its weights.
 
-    def __init__(self, layer: Layer, graph: _core.Graph, before: int, after: int) -> None:
-        self.layer = layer
-        self.input = before
-        self.values = range(before + 1, after + 1)  # values are numbered as they are added
-        self.input_shape = tuple(graph.shape(before))
-        self.output_shape = tuple(graph.shape(after))
-
-    def cost(self, graph: _core.Graph) -> dict[str, int]:
-        """The sum of the layer's nodes' costs."""
-        total = {"macs": 0, "connections": 0, "parameters": 0, "trainable": 0}
-        for value in self.values:
-            for name, count in graph.cost(value).items():
-                total[name] = total.get(name, 0) + count
-        return total
-
-
-class Assembly(ABC):
-    """Layers that a subclass puts in order, and the network that they make.
+    The network is made when something asks for it: until then a model takes no memory.
 
     Attributes:
         name: by default the class's, with a number.
     """
 
     def __init__(self, name: str | None = None) -> None:
-        self.name = name or unique_name(snake_case(type(self).__name__))
+        super().__init__(name=name)
         self._seed: int | None = None
-        self._graph: _core.Graph | None = None
-        self._network: _core.Network | None = None
-        self._steps: list[Step] = []
-        self._sample_shape: tuple[int, ...] = ()
-        self._output_shape: tuple[int, ...] = ()
+        self._topology: Topology | None = None
+        self._description: Description | None = None
+        self._store: ParameterStore | None = None
+        self._only_shape: tuple[int, ...] | None = None  # of a sample, where there is one input
+        self._in = Structure("single", ["input"])
+        self._out = Structure("single", ["output"])
 
     # Building
 
     @abstractmethod
-    def describe(self, shape: tuple[int, ...]) -> tuple[_core.Graph, int, list[Step]]:
-        """The model as a graph, for samples of this shape: (graph, output value, its layers)."""
-
-    @property
-    @abstractmethod
-    def layers(self) -> list[Layer]:
-        """The layers in order, without the input."""
+    def build(self, input_shape: Any = None) -> None:
+        """Settles the shapes, where that is still to do."""
 
     @abstractmethod
-    def known_input_shape(self) -> tuple[int, ...] | None:
-        """The shape of a sample, where the layers say it."""
+    def build_for(self, x: object) -> None:
+        """Builds the model for data like `x`, unless it is built."""
 
-    def build(self, input_shape: Sequence[int | None] | None = None) -> None:
-        """Makes the network and its initial weights; layers that had weights keep them.
-
-        Args:
-            input_shape: (batch or None, *sample shape); not needed where the first layer says it.
-
-        Raises:
-            ShapeError: the layers do not fit together; the model is then as it was.
-        """
-        shape = self.known_input_shape()
-        if input_shape is not None:
-            given = InputLayer(tuple(input_shape)[1:], name="input").shape  # type: ignore[arg-type]
-            if shape is not None and given != shape:
-                raise ArgumentError(f"{self.name}: input_shape is {shape} already, got {given}")
-            shape = given
-        if shape is None:
-            raise ArgumentError(
-                f"{self.name}: the input's shape is not known: begin with Input(shape), build with "
-                "build(input_shape), or call fit or predict on data"
-            )
-        graph, output, steps = self.describe(shape)
-        network = _core.Network(graph, output, self.seed)
-        self._adopt(graph, network, steps)
-        self._sample_shape = shape
-        self._output_shape = tuple(graph.shape(output))
+    def _take_topology(self, topology: Topology, inputs: Structure, outputs: Structure) -> None:
+        """Called when the layers are known, at first or anew; the old network's weights stay."""
+        self._topology = topology
+        self._in, self._out = inputs, outputs
+        self._only_shape = self.sample_shape if len(inputs) == 1 else None
+        self._description = None
+        self._store = None
+        assert self.seed is not None  # takes its number now: seeds go by the order of building
+        for layer in self.leaf_layers():
+            if layer.stored and layer.newest is None and layer.home is None:
+                layer.home = self
         self.after_build()
 
     @abstractmethod
     def after_build(self) -> None:
-        """Called when there is a new network."""
-
-    def _adopt(self, graph: _core.Graph, network: _core.Network, steps: list[Step]) -> None:
-        infos = network.parameters()
-        for step in steps:
-            layer = step.layer
-            indices = [i for i, info in enumerate(infos) if info["layer"] == layer.name]
-            old = layer.get_weights()
-            if len(old) == len(indices) and all(
-                a.shape == tuple(infos[i]["shape"]) for a, i in zip(old, indices, strict=True)
-            ):
-                for array, index in zip(old, indices, strict=True):
-                    network.set_parameter(index, array)
-            layer.bind(network, indices, step.input_shape, step.output_shape)
-        self._graph, self._network, self._steps = graph, network, steps
-
-    def build_for(self, x: object) -> None:
-        """Builds the model for data like `x`, unless it is built."""
-        if self._network is None:
-            shape = self.known_input_shape()
-            self.build((None, *(shape or numbers(x, self.name).shape[1:])))
+        """Called when the layers are known, at first or anew."""
 
     @property
     def built(self) -> bool:
-        """Whether the network exists."""
-        return self._network is not None
+        """Whether the layers and their shapes are known."""
+        return self._topology is not None
 
     @property
-    def network(self) -> _core.Network:
-        """The core's network.
+    def topology(self) -> Topology:
+        """The calls that the model is made of.
 
         Raises:
-            ArgumentError: the model is not built.
+            ArgumentError: the model is not built, and cannot be without data.
         """
-        if self._network is None:
+        if self._topology is None:
             self.build()
-        assert self._network is not None
-        return self._network
+        assert self._topology is not None
+        return self._topology
+
+    def inner_topology(self) -> Topology:
+        return self.topology
+
+    @property
+    def description(self) -> Description:
+        """The model as a graph of the core."""
+        topology = self.topology
+        if self._description is None:
+            self._description = Description(topology, self.name)
+        return self._description
 
     @property
     def graph(self) -> _core.Graph:
         """The core's graph."""
-        assert self.network is not None and self._graph is not None
-        return self._graph
+        return self.description.graph
 
     @property
     def steps(self) -> list[Step]:
-        """The layers in their places."""
-        assert self.network is not None
-        return self._steps
+        """The layers' calls in the order in which they run, nested models' among them."""
+        return self.description.steps
+
+    def materialize(self) -> ParameterStore:
+        """Makes the network if there is none; layers that have weights already keep them.
+
+        Raises:
+            ShapeError: a layer's weights are of other shapes than this model asks for.
+        """
+        if self._store is not None:
+            return self._store
+        description = self.description
+        for layer in description.names:
+            home = layer.home
+            if home is not None and home is not self:
+                home.materialize()  # initial weights are those of the layer's first model
+        network = _core.Network(description.graph, description.outputs, self.seed)
+        store = ParameterStore(network, description.names, self)
+        store.adopt()
+        self._store = store
+        return store
+
+    def is_current(self, store: ParameterStore) -> bool:
+        """Whether this is the model's store, rather than that of a network that was replaced."""
+        return store is self._store
+
+    @property
+    def network(self) -> _core.Network:
+        """The core's network, with the newest weights of layers that other models train.
+
+        Raises:
+            ArgumentError: the model is not built.
+        """
+        store = self._store or self.materialize()
+        if store.shared:
+            store.refresh()
+        return store.network
+
+    def network_to_update(self) -> _core.Network:
+        """The core's network, for a call that changes its weights."""
+        store = self._store or self.materialize()
+        store.begin_update()
+        return store.network
 
     @property
     def seed(self) -> int:
         """Keys the weights, dropout and the order of samples; see set_random_seed.
 
-        It can be set until the model is built.
+        It can be set until the network is made.
         """
         if self._seed is None:
             self._seed = utils.next_model_seed()
@@ -159,50 +156,170 @@ class Assembly(ABC):
 
     @seed.setter
     def seed(self, value: int) -> None:
-        if self._network is not None:
-            raise ArgumentError(f"{self.name}: is built already, with seed {self._seed}")
+        if self._store is not None:
+            raise ArgumentError(f"{self.name}: has its weights already, of seed {self._seed}")
         self._seed = int(value) % 2**64
+
+    # As a layer
+
+    def flatten_inputs(self, inputs: Any) -> list[Any]:
+        if not self.built:
+            return [inputs[0] if isinstance(inputs, (list, tuple)) else inputs]
+        if len(self._in) == 1:
+            if not self._in.is_wrapped(inputs, len(self.topology.inputs[0].shape)):
+                return [inputs]
+            if not isinstance(inputs, dict):
+                return [inputs[0]]
+        if isinstance(inputs, dict):
+            return self._in.by_name(inputs, "input", self.name)
+        return self._in.listed(inputs, "input", self.name)
+
+    def pack_outputs(self, outputs: Sequence[Any]) -> Any:
+        return self._out.pack(outputs)
+
+    def shapes_after(self, shapes: list[Shape]) -> list[Shape]:
+        if not self.built:
+            self.build(shapes[0])
+        topology = self.topology
+        if not self.takes(len(shapes)):
+            raise ArgumentError(f"{self.name}: takes {len(self._in)} inputs, got {len(shapes)}")
+        if shapes == [tensor.shape for tensor in topology.inputs]:
+            return [tensor.shape for tensor in topology.outputs]
+        there = Description(topology, self.name, shapes)
+        for here, step in zip(self.steps, there.steps, strict=True):
+            made = here.cost(self.graph)["parameters"], step.cost(there.graph)["parameters"]
+            if made[0] != made[1]:
+                raise ShapeError(
+                    f"{self.name}: {step.layer.name} would have {made[1]:,} parameters for inputs "
+                    f"{_listed(shapes)}, it has {made[0]:,}: the model is made for "
+                    f"{_listed([tensor.shape for tensor in topology.inputs])}"
+                )
+        return [(None, *there.graph.shape(value)) for value in there.outputs]
+
+    def check_input(self, shape: Shape) -> None:
+        self.shapes_after([shape])
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The outputs' shapes for inputs (None, ..), as they were given: one, a list or a dict."""
+        if isinstance(input_shape, dict):
+            shapes = self._in.by_name(input_shape, "input", self.name)
+        elif input_shape and isinstance(input_shape[0], (tuple, list)):
+            shapes = self._in.listed(input_shape, "input", self.name)
+        else:
+            shapes = [input_shape]
+        return self._out.pack(self.shapes_after([(None, *shape[1:]) for shape in shapes]))
+
+    def takes(self, count: int) -> bool:
+        return count == len(self._in)
+
+    # Inputs and outputs
+
+    @property
+    def input_structure(self) -> Structure:
+        """How the inputs were given."""
+        return self._in
+
+    @property
+    def output_structure(self) -> Structure:
+        """How the outputs were given."""
+        return self._out
+
+    @property
+    def inputs(self) -> list[SymbolicTensor]:
+        """The input tensors."""
+        return list(self.topology.inputs)
+
+    @property
+    def outputs(self) -> list[SymbolicTensor]:
+        """The output tensors."""
+        return list(self.topology.outputs)
+
+    @property
+    def input(self) -> Any:
+        """The input tensors as they were given: one, a list or a dict."""
+        return self._in.pack(self.inputs)
+
+    @property
+    def output(self) -> Any:
+        """The output tensors as they were given: one, a list or a dict."""
+        return self._out.pack(self.outputs)
+
+    @property
+    def input_names(self) -> list[str]:
+        """What a dict of data calls the inputs."""
+        return list(self._in.names)
+
+    @property
+    def output_names(self) -> list[str]:
+        """What a dict of targets, losses or metrics calls the outputs: their layers' names."""
+        return list(self._out.names)
+
+    @property
+    def sample_shapes(self) -> list[tuple[int, ...]]:
+        """The shape of one sample of each input."""
+        return [_known(tensor.shape) for tensor in self.topology.inputs]
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """The shape of one sample."""
-        assert self.network is not None
-        return self._sample_shape
+        """The shape of one sample, of the first input where there are several."""
+        return self.sample_shapes[0]
 
     @property
-    def output_size(self) -> int:
-        """How many numbers come out for one sample."""
-        return int(np.prod(self._output_shape, dtype=np.int64))
+    def output_sample_shapes(self) -> list[tuple[int, ...]]:
+        """The shape of each output for one sample."""
+        return [_known(tensor.shape) for tensor in self.topology.outputs]
 
     @property
-    def input_shape(self) -> tuple[int | None, ...]:
-        """(None, *shape of one sample)."""
-        return (None, *self.sample_shape)
+    def input_shape(self) -> Any:
+        """(None, *shape of one sample); as the inputs were given, where there are several."""
+        return self._in.pack([tensor.shape for tensor in self.inputs])
 
     @property
-    def output_shape(self) -> tuple[int | None, ...]:
-        """(None, *shape of one output)."""
-        assert self.network is not None
-        return (None, *self._output_shape)
+    def output_shape(self) -> Any:
+        """(None, *shape of one output); as the outputs were given, where there are several."""
+        return self._out.pack([tensor.shape for tensor in self.outputs])
+
+    def last_activations(self) -> list[str]:
+        """What squashes each output: "softmax", "linear" ..; "unknown" where no layer says."""
+        found = []
+        for layer in self._output_layers():
+            named = getattr(layer, "activation", None)
+            if layer is not None and hasattr(layer, "as_activation"):
+                named = layer.as_activation()
+            found.append("unknown" if named is None else str(named.kind))
+        return found
+
+    def _output_layers(self) -> list[Layer | None]:
+        by_output = {step.output: step.layer for step in self.steps}
+        return [by_output.get(value) for value in self.description.outputs]
 
     @property
     def last_activation(self) -> str:
-        """What squashes the outputs: "softmax", "linear" ..; "unknown" where no layer says."""
-        last = self._steps[-1].layer
-        named = getattr(last, "activation", None)
-        if hasattr(last, "as_activation"):
-            named = last.as_activation()
-        return "unknown" if named is None else str(named.kind)
+        """What squashes the first output."""
+        return self.last_activations()[0]
 
     @property
     def outputs_are_distances(self) -> bool:
         """Whether the smallest output is the answer, as after an RBFOutput."""
-        return bool(self.layers) and isinstance(self.layers[-1], RBFOutput)
+        return self.built and isinstance(self._output_layers()[0], RBFOutput)
 
     # Layers and weights
 
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, nested models and inputs among them, in Keras's order."""
+        return list(self.topology.layers)
+
+    def leaf_layers(self) -> list[Layer]:
+        """The layers in order, with a nested model's own in its place; each one once."""
+        found: dict[Layer, None] = {}
+        for layer in self.layers:
+            inner = layer.leaf_layers() if isinstance(layer, Assembly) else [layer]
+            found.update(dict.fromkeys(inner))
+        return list(found)
+
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """The layer of that name, or at that place.
+        """The layer of that name, or at that place; "encoder/dense" for one in a nested model.
 
         Raises:
             ArgumentError: there is none.
@@ -214,43 +331,44 @@ class Assembly(ABC):
             if not -len(layers) <= index < len(layers):
                 raise ArgumentError(f"{self.name}: no layer {index}: there are {len(layers)}")
             return layers[index]
+        assert name is not None
+        first, _, rest = name.partition("/")
         for layer in layers:
-            if layer.name == name:
-                return layer
+            if layer.name == first:
+                if not rest:
+                    return layer
+                if isinstance(layer, Assembly):
+                    return layer.get_layer(rest)
         names = ", ".join(layer.name for layer in layers)
         raise ArgumentError(f"{self.name}: no layer {name!r}; there are {names}")
+
+    def _weight_indices(self) -> list[int]:
+        """The network's parameters in the order of `weights`."""
+        store = self.materialize()
+        return [i for layer in self.leaf_layers() for i in store.indices.get(layer, [])]
 
     @property
     def weights(self) -> list[Weight]:
         """Every weight, layer by layer, kernel before bias; empty before the model is built."""
-        if self._network is None:
+        if not self.built:
             return []
-        infos = self._network.parameters()
-        return [Weight(self._network, i, info) for i, info in enumerate(infos)]
-
-    @property
-    def trainable_weights(self) -> list[Weight]:
-        """Those of the weights that the optimizer changes."""
-        return [weight for weight in self.weights if weight.trainable]
-
-    @property
-    def non_trainable_weights(self) -> list[Weight]:
-        """Those of the weights that stay as they are."""
-        return [weight for weight in self.weights if not weight.trainable]
+        store = self.materialize()
+        return [
+            Weight(layer, place, store.infos[index])
+            for layer in self.leaf_layers()
+            for place, index in enumerate(store.indices.get(layer, []))
+        ]
 
     @property
     def trainable(self) -> bool:
-        """Whether any layer is; setting it sets every layer."""
-        return any(layer.trainable for layer in self.layers)
+        """Whether any layer is; setting it sets every layer, in nested models too."""
+        layers = [layer for layer in self.layers if layer.can_train]
+        return not layers or any(layer.trainable for layer in layers)
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
         for layer in self.layers:
             layer.trainable = value
-
-    def get_weights(self) -> list[NDArray[np.float32]]:
-        """Copies of all weights, in the order of `weights`."""
-        return [weight.numpy() for weight in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Replaces all weights, in the order of `weights`.
@@ -258,17 +376,31 @@ class Assembly(ABC):
         Raises:
             ShapeError: the wrong number or shapes; then nothing has changed.
         """
-        network = self.network
-        set_all(network, list(range(len(network.parameters()))), list(weights), self.name)
+        self.materialize().assign(self._weight_indices(), list(weights), self.name)
+
+    def get_weights(self) -> list[NDArray[np.float32]]:
+        """Copies of all weights, in the order of `weights`."""
+        return [weight.numpy() for weight in self.weights]
 
     def count_params(self) -> int:
         """How many parameters there are; absent connections of a table are not counted."""
-        return sum(int(info["count"]) for info in self.network.parameters())
+        return sum(step.cost(self.graph)["parameters"] for step in self.steps)
 
     def weights_hash(self) -> str:
         """64 bits of hash over all weights, as hex: equal weights, equal hash."""
         return self.network.weights_hash()
 
-    def memory(self, batch_size: int, training: bool = True) -> dict[str, int]:
-        """Bytes that the network takes, by purpose, for batches of this size."""
-        return self.network.memory(batch_size, training)
+
+def output_structure(tensors: Sequence[SymbolicTensor], kind: str, names: object) -> Structure:
+    """How outputs were given; those without names of their own go by their layers'."""
+    if isinstance(names, list):
+        return Structure(kind, names)
+    return Structure(kind, numbered([tensor.layer.name for tensor in tensors]))
+
+
+def _known(shape: Shape) -> tuple[int, ...]:
+    return tuple(size for size in shape[1:] if size is not None)
+
+
+def _listed(shapes: Sequence[Shape]) -> str:
+    return ", ".join(map(str, shapes))

@@ -12,17 +12,17 @@ from striate.callbacks.callback import CallbackList
 from striate.callbacks.progress_bar import describe
 from striate.errors import ArgumentError, ShapeError
 from striate.models.compiled import Totals
-from striate.models.data_adapter import Arrays, BatchSource, input_array, is_batch_source, unpack
+from striate.models.data_adapter import Arrays, BatchSource, is_batch_source
 
 if TYPE_CHECKING:
-    from striate.models.model import Model
+    from striate.models.trainer import Trainer
 
 # Batch sizes do not change results, so evaluation takes larger ones than training does.
 EVALUATION_BATCH = 256
 
 
 def evaluate_data(
-    model: Model,
+    model: Trainer,
     data: Arrays | BatchSource,
     batch_size: int,
     callbacks: CallbackList,
@@ -55,7 +55,7 @@ def evaluate_data(
     return logs
 
 
-def _converted(model: Model, source: BatchSource) -> Any:
+def _converted(model: Trainer, source: BatchSource) -> Any:
     for item in source.batches(model.seed, 0):
         batch = model.convert(*item)
         model.prepare_training(None)  # the first batch may have built the model
@@ -63,27 +63,32 @@ def _converted(model: Model, source: BatchSource) -> Any:
 
 
 def _slices(data: Arrays, size: int, steps: int | None) -> Any:
-    for step, start in enumerate(range(0, len(data.x), size)):
+    for step, start in enumerate(range(0, data.samples, size)):
         if step == steps:
             return
-        rows = slice(start, start + size)
-        weights = None if data.weights is None else data.weights[rows]
-        yield Arrays(data.x[rows], data.y[rows], weights)
+        yield data.rows(slice(start, start + size))
 
 
-def test_one(model: Model, batch: Arrays, totals: Totals) -> None:
+def test_one(model: Trainer, batch: Arrays, totals: Totals) -> None:
     """Adds one batch's loss and metrics to `totals`."""
-    count = len(batch.x)
-    shape: Any = (count, *model.output_shape[1:])
-    outputs = np.empty(shape, np.float32) if totals.computed else None
-    loss, right = model.network.test_batch(batch.x, None, batch.y, batch.weights, outputs)
+    outputs = room_for_outputs(model, totals, batch.samples)
+    result = model.network.test_batch(batch.x, None, batch.y, batch.weights, outputs)
     if outputs is not None:
         totals.update_metrics(batch.y, outputs)
-    totals.add(loss, right, count)
+    totals.add(result, batch.samples)
+
+
+def room_for_outputs(
+    model: Trainer, totals: Totals, samples: int
+) -> list[NDArray[np.float32]] | None:
+    """Room for a batch's outputs, where a metric wants to see them."""
+    if not totals.computed:
+        return None
+    return [np.empty((samples, *shape), np.float32) for shape in model.output_sample_shapes]
 
 
 def evaluate(
-    model: Model,
+    model: Trainer,
     x: Any,
     y: Any,
     batch_size: int | None,
@@ -114,16 +119,16 @@ def evaluate(
 
 
 def predict(
-    model: Model, x: Any, batch_size: int | None, steps: int | None, callbacks: Any
-) -> NDArray[np.float32]:
-    """`Model.predict` for whatever is not float32, contiguous and of the right shape already."""
+    model: Trainer, x: Any, batch_size: int | None, steps: int | None, callbacks: Any
+) -> Any:
+    """`Model.predict` for whatever is not one float32 array, contiguous, of the right shape."""
     if batch_size is not None:
         check_count(model.name, "batch_size", batch_size)
     hooks = CallbackList(callbacks, model=model, params={"steps": steps})
     begin = hooks.hooks("on_predict_batch_begin")
     end = hooks.hooks("on_predict_batch_end")
     hooks.call("on_predict_begin", {})
-    outputs: list[NDArray[np.float32]] = []
+    outputs: list[list[NDArray[np.float32]]] = []
     for step, batch in enumerate(_inputs(model, x, batch_size, steps)):
         for hook in begin:
             hook(step, {})
@@ -133,23 +138,23 @@ def predict(
     hooks.call("on_predict_end", {})
     if not outputs:
         raise ShapeError(f"{model.name}: x is empty: there is nothing to predict")
-    return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+    if len(outputs) == 1:
+        return model.pack_outputs(outputs[0])
+    return model.pack_outputs([np.concatenate(parts) for parts in zip(*outputs, strict=True)])
 
 
-def _inputs(model: Model, x: Any, batch_size: int | None, steps: int | None) -> Any:
+def _inputs(model: Trainer, x: Any, batch_size: int | None, steps: int | None) -> Any:
     if is_batch_source(x):
         for item in BatchSource(x, steps, owner=model.name).batches(model.seed, 0):
-            batch = unpack(item, model.name)[0]
-            model.build_for(batch)
-            yield input_array(batch, model.sample_shape, model.name)
+            yield model.convert_inputs(item[0])
         return
-    model.build_for(x)
-    array = input_array(x, model.sample_shape, model.name)
-    size = batch_size or len(array)
-    for step, start in enumerate(range(0, len(array), size)):
+    arrays = model.convert_inputs(x)
+    samples = len(arrays[0])
+    size = batch_size or samples
+    for step, start in enumerate(range(0, samples, size)):
         if step == steps:
             return
-        yield array[start : start + size]
+        yield [array[start : start + size] for array in arrays]
 
 
 def check_count(owner: str, name: str, value: object) -> int:

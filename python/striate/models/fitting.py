@@ -19,7 +19,7 @@ from striate.models.evaluation import EVALUATION_BATCH, check_count
 from striate.models.training import Run
 
 if TYPE_CHECKING:
-    from striate.models.model import Model
+    from striate.models.trainer import Trainer
 
 
 class Validation(NamedTuple):
@@ -33,7 +33,7 @@ class Validation(NamedTuple):
 
 
 def fit(
-    model: Model,
+    model: Trainer,
     x: Any,
     y: Any,
     batch_size: int | None,
@@ -62,9 +62,8 @@ def fit(
                 data, held_out = split(data, validation.split, model.name)
             else:
                 raise ArgumentError(f"{model.name}: give validation_split or validation_data")
-        weights = class_weighted(class_weight, data.y, data.weights, model.name)
-        data = data._replace(weights=weights)
-        steps = _array_steps(model, len(data.x), size, steps_per_epoch)
+        data = class_weighted(class_weight, data, model.name)
+        steps = _array_steps(model, data.samples, size, steps_per_epoch)
     if not isinstance(held_out, (Arrays, BatchSource)):
         held_out = None if held_out is None else model.convert(*held_out)
     total = None if steps is None else steps * (epochs - initial_epoch)
@@ -74,7 +73,7 @@ def fit(
     params = {
         "epochs": epochs,
         "steps": steps,
-        "samples": len(data.x) if isinstance(data, Arrays) else None,
+        "samples": data.samples if isinstance(data, Arrays) else None,
         "batch_size": size,
         "verbose": verbose,
     }
@@ -101,7 +100,7 @@ def _all(
 
 
 def _check_counts(
-    model: Model,
+    model: Trainer,
     epochs: int,
     initial_epoch: int,
     steps_per_epoch: int | None,
@@ -122,7 +121,7 @@ def _check_counts(
         raise ArgumentError(f'{model.name}: verbose is "auto", 0, 1 or 2, got {verbose!r}')
 
 
-def _array_steps(model: Model, samples: int, size: int, given: int | None) -> int:
+def _array_steps(model: Trainer, samples: int, size: int, given: int | None) -> int:
     available = -(-samples // size)
     if given is not None and given > available:
         raise ArgumentError(
@@ -133,7 +132,7 @@ def _array_steps(model: Model, samples: int, size: int, given: int | None) -> in
 
 
 def _source(
-    model: Model,
+    model: Trainer,
     x: Any,
     y: Any,
     sample_weight: Any,
@@ -154,7 +153,7 @@ def _source(
 
 
 def _validation_source(
-    model: Model, validation: Validation
+    model: Trainer, validation: Validation
 ) -> BatchSource | tuple[Any, Any, Any] | None:
     if validation.data is None:
         return None

@@ -1,284 +1,85 @@
-"""What every model does: compile, fit, evaluate, predict, save."""
+"""The functional model: any directed acyclic graph of layers, trained, run, shown and saved."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, ValuesView
 from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from striate import losses
-from striate.callbacks import Callback, History
 from striate.errors import ArgumentError
-from striate.models import evaluation, fitting, saving, summary
+from striate.layers import SymbolicTensor
+from striate.models import evaluation, saving, summary
 from striate.models.arguments import (
-    COMPILE_HARMLESS,
     FIT_HARMLESS,
     SUMMARY_HARMLESS,
     ignore_harmless,
     refuse_unknown,
 )
-from striate.models.assembly import Assembly
-from striate.models.compiled import Compiled, Totals
-from striate.models.data_adapter import Arrays, class_weighted, input_array, weight_array
-from striate.models.training import train_one
-from striate.optimizers import SDLM, Optimizer
+from striate.models.assembly import output_structure
+from striate.models.serialization import functional_config, functional_parts
+from striate.models.structure import Structure, flat_tensors
+from striate.models.topology import Topology
+from striate.models.trainer import Callbacks, Trainer
 
 _FLOAT32 = np.dtype(np.float32)
 Path = str | PathLike[str]
-Callbacks = Callback | Iterable[Callback] | None
 
 
-class Model(Assembly):
-    """A network that can be trained and run.
+class Model(Trainer):
+    """A network made of the layers between some inputs and some outputs.
 
-    Attributes:
-        name: by default the class's, with a number.
-        history: of the last `fit`, also of one that was interrupted.
-        stop_training: set True by a callback to end `fit` after the present batch.
-        samples_seen: by `fit` in the present epoch.
-        epochs_trained: by all calls of `fit` together; keys the order of the samples.
+        inputs = Input((32, 32, 3))
+        x = layers.Conv2D(16, 3, padding="same")(inputs)
+        outputs = layers.Add()([x, layers.Conv2D(16, 1)(inputs)])
+        model = Model(inputs, outputs)
+
+    Any directed acyclic graph will do, with several inputs and outputs, layers that are called more
+    than once, and models called like layers. Models with layers in common share the weights.
+
+    Args:
+        inputs: tensors from Input, or from the middle of another model; one, a list or a dict.
+        outputs: tensors that depend on those inputs: one, a list or a dict.
+        name: by default model, model_1, ...
+        trainable: False freezes all the layers.
+
+    Raises:
+        TypeError: not tensors.
+        ArgumentError: an Input that is missing or leads nowhere, two layers of one name.
     """
 
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(name)
-        self.history: History | None = None
-        self.stop_training = False
-        self.samples_seen = 0
-        self.epochs_trained = 0
-        self._compiled: Compiled | None = None
-        self._check_numerics = False
-        self._ready = False  # whether the network is compiled for training
-        self._has_curvature = False
-
-    # Compiling
-
-    def compile(
+    def __init__(
         self,
-        optimizer: object = "rmsprop",
-        loss: object = None,
-        metrics: object = None,
+        inputs: Any = None,
+        outputs: Any = None,
+        name: str | None = None,
         *,
-        check_numerics: bool = False,
-        **harmless: Any,
+        trainable: bool = True,
     ) -> None:
-        """Chooses the optimizer, the loss and the metrics.
+        super().__init__(name)
+        if inputs is None or outputs is None:
+            raise ArgumentError(
+                f"{self.name}: a Model is Model(inputs, outputs), of tensors that Input and layers "
+                "gave; a class of one's own with a call method is not supported"
+            )
+        into, into_kind, into_names = flat_tensors(inputs, "inputs", self.name)
+        out, out_kind, out_names = flat_tensors(outputs, "outputs", self.name)
+        topology = Topology(self.name, into, out, into_names)
+        self._take_topology(
+            topology,
+            Structure(into_kind, into_names or [entry.name for entry in topology.entries]),
+            output_structure(out, out_kind, out_names),
+        )
+        if not trainable:
+            self.trainable = False
 
-        Args:
-            optimizer: an Optimizer or a name.
-            loss: a Loss or a name.
-            metrics: a list of names ("accuracy"), Metrics or functions of (y_true, y_pred).
-            check_numerics: raise NumericsError, with the layer's name, at the first NaN.
-            harmless: Keras's run_eagerly, jit_compile, steps_per_execution, auto_scale_loss.
+    def build(self, input_shape: Any = None) -> None:
+        """Nothing to do: a functional model is built when it is made."""
 
-        Raises:
-            ArgumentError: an unknown name; the model is then as it was.
-        """
-        ignore_harmless("compile", harmless, COMPILE_HARMLESS)
-        before = self._compiled, self._check_numerics, self._ready
-        self._compiled = Compiled(optimizer, loss, metrics)
-        self._check_numerics = bool(check_numerics)
-        try:
-            if self.built:
-                self._compiled.resolve(self._output_shape)
-                self._ready = False
-                if self._compiled.optimizer.is_complete:
-                    self.prepare_training(None)
-        except Exception:
-            self._compiled, self._check_numerics, self._ready = before
-            raise
-        self._has_curvature = False
-        if before[0] is not None and before[0].optimizer is not self._compiled.optimizer:
-            before[0].optimizer.attach(None)
-
-    def after_build(self) -> None:
-        self._ready = self._has_curvature = False
-        if self._compiled is not None:
-            self._compiled.optimizer.attach(None)
-            self._compiled.resolve(self._output_shape)
-
-    def prepare_training(self, total_steps: int | None) -> None:
-        """Compiles the network if that is still to do; `total_steps` fills in OneCycle's."""
-        if self._ready:
-            return
-        compiled = self.compiled
-        if total_steps is not None:
-            compiled.optimizer.fill_in_steps(total_steps)
-        losses.warn_about_softmax(compiled.loss, self.last_activation)
-        kind, options, core_schedule = compiled.optimizer.as_core()
-        loss = compiled.loss
-        self.network.compile(loss.kind, loss.options(), kind, options, core_schedule)
-        self.network.check_numerics = self._check_numerics
-        compiled.optimizer.attach(self.network)
-        self._ready = True
-
-    @property
-    def compiled(self) -> Compiled:
-        """What `compile` chose.
-
-        Raises:
-            ArgumentError: the model is not compiled.
-        """
-        if self._compiled is None:
-            raise ArgumentError(f"{self.name}: call compile(optimizer, loss) first")
-        return self._compiled
-
-    @property
-    def is_compiled(self) -> bool:
-        """Whether `compile` was called."""
-        return self._compiled is not None
-
-    @property
-    def optimizer(self) -> Optimizer:
-        """The optimizer; its learning_rate can be read and set at any time."""
-        return self.compiled.optimizer
-
-    @property
-    def loss(self) -> losses.Loss:
-        """The loss."""
-        return self.compiled.loss
-
-    @property
-    def metrics_names(self) -> list[str]:
-        """ "loss", then the metrics: what `evaluate` returns."""
-        assert self.network is not None
-        return self.compiled.names
-
-    # Training
-
-    def fit(
-        self,
-        x: Any = None,
-        y: Any = None,
-        batch_size: int | None = None,
-        epochs: int = 1,
-        verbose: int | str = "auto",
-        callbacks: Callbacks = None,
-        validation_split: float = 0.0,
-        validation_data: Any = None,
-        shuffle: bool = True,
-        class_weight: Mapping[int, float] | None = None,
-        sample_weight: Any = None,
-        initial_epoch: int = 0,
-        steps_per_epoch: int | None = None,
-        validation_steps: int | None = None,
-        validation_batch_size: int | None = None,
-        validation_freq: int = 1,
-        **harmless: Any,
-    ) -> History:
-        """Trains for `epochs` passes through the data.
-
-        The order of the samples depends on the model's seed and on how many epochs it has trained,
-        and on nothing else. The last batch of an epoch may be smaller than the others.
-
-        Args:
-            x: samples (N, ..), or batches: a generator, a PyDataset, an iterable of (x, y[, w]).
-            y: labels, as the loss wants them; not with batches.
-            batch_size: 32 by default; one larger than the data makes one batch.
-            epochs: the number of the last epoch; from initial_epoch, 0 by default.
-            verbose: "auto" a bar on a terminal or in a notebook, else a line an epoch; 0 nothing,
-                1 a bar, 2 lines.
-            validation_split: this share of the data, its end as given, is for validation.
-            validation_data: (x, y), (x, y, sample_weight), or batches.
-            class_weight: {class: weight}, multiplied to the sample weights.
-            sample_weight: (N,).
-            steps_per_epoch: batches an epoch; needed for a generator that never ends.
-            validation_freq: validate every so many epochs.
-            harmless: Keras 2's workers, use_multiprocessing and max_queue_size.
-
-        Returns:
-            The History, which is `history` too; Ctrl-C leaves it there with the epochs so far.
-
-        Raises:
-            ShapeError, ArgumentError: data that do not fit; nothing is trained then, but for the
-                batches of a source that came before the one that does not fit.
-        """
-        ignore_harmless("fit", harmless, FIT_HARMLESS)
-        validation = fitting.Validation(
-            validation_data, validation_split, validation_steps, validation_batch_size,
-            validation_freq,
-        )  # fmt: skip
-        return fitting.fit(
-            self, x, y, batch_size, epochs, verbose, callbacks, validation, shuffle, class_weight,
-            sample_weight, initial_epoch, steps_per_epoch,
-        )  # fmt: skip
-
-    def convert(self, x: Any, y: Any, sample_weight: Any) -> Arrays:
-        """Data as the core takes it; builds the model for it if that is still to do.
-
-        Raises:
-            ShapeError, ArgumentError: data that do not fit the model or its loss.
-        """
-        compiled = self.compiled
-        self.build_for(x)
-        inputs = input_array(x, self.sample_shape, self.name)
-        labels = compiled.loss.prepare_labels(y, len(inputs), self._output_shape)
-        return Arrays(inputs, labels, weight_array(sample_weight, len(inputs), self.name))
-
-    def train_on_batch(
-        self,
-        x: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        class_weight: Mapping[int, float] | None = None,
-        return_dict: bool = False,
-    ) -> float | list[float] | dict[str, float]:
-        """One optimizer step on one batch; returns what `evaluate` returns, before the step."""
-        data = self.convert(x, y, sample_weight)
-        weights = class_weighted(class_weight, data.y, data.weights, self.name)
-        self.prepare_training(None)
-        if isinstance(self.optimizer, SDLM) and not self._has_curvature:
-            self.network.estimate_curvature(data.x, None, data.y)
-            self._has_curvature = True
-        totals = Totals(self.compiled)
-        train_one(self, data._replace(weights=weights), totals)
-        return _results(totals.logs(), return_dict)
-
-    def test_on_batch(
-        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
-    ) -> float | list[float] | dict[str, float]:
-        """The loss and the metrics of one batch."""
-        data = self.convert(x, y, sample_weight)
-        self.prepare_training(None)
-        totals = Totals(self.compiled)
-        evaluation.test_one(self, data, totals)
-        return _results(totals.logs(), return_dict)
-
-    def gradients(
-        self, x: Any, y: Any, sample_weight: Any = None, training: bool = False
-    ) -> tuple[float, list[NDArray[np.float32]], NDArray[np.float32]]:
-        """(loss, a gradient for each of `weights`, the gradient of x); nothing is updated.
-
-        Args:
-            training: whether dropout is active.
-        """
-        data = self.convert(x, y, sample_weight)
-        self.prepare_training(None)
-        return self.network.gradients(data.x, data.y, data.weights, training)
-
-    # Running
-
-    def evaluate(
-        self,
-        x: Any = None,
-        y: Any = None,
-        batch_size: int | None = None,
-        verbose: int | str = "auto",
-        sample_weight: Any = None,
-        steps: int | None = None,
-        callbacks: Callbacks = None,
-        return_dict: bool = False,
-        **harmless: Any,
-    ) -> float | list[float] | dict[str, float]:
-        """The loss, or [loss, metrics ..], over the data; with return_dict {"loss": .., ..}.
-
-        Takes the data that `fit` takes.
-        """
-        ignore_harmless("evaluate", harmless, FIT_HARMLESS)
-        logs = evaluation.evaluate(self, x, y, batch_size, verbose, sample_weight, steps, callbacks)
-        return _results(logs, return_dict)
+    def build_for(self, x: object) -> None:
+        pass
 
     def predict(
         self,
@@ -288,11 +89,14 @@ class Model(Assembly):
         steps: int | None = None,
         callbacks: Callbacks = None,
         **harmless: Any,
-    ) -> NDArray[np.float32]:
+    ) -> Any:
         """The outputs (N, *output shape) for samples (N, *sample shape).
 
+        Several outputs come as a list, or as the dict that they were given as.
+
         Args:
-            x: an array, or batches as `fit` takes them.
+            x: an array; for several inputs a list or a dict by name; or batches as `fit` takes
+                them.
             batch_size: samples a call into the core; all of them by default.
         """
         if harmless:
@@ -302,33 +106,49 @@ class Model(Assembly):
             and callbacks is None
             and batch_size is None
             and x.dtype == _FLOAT32
-            and x.shape[1:] == self._sample_shape
+            and x.shape[1:] == self._only_shape
             and x.flags.c_contiguous
             and len(x)
-            and self._network is not None
+            and (store := self._store) is not None
             and steps is None
         ):
-            return self._network.predict(x)
+            if store.shared:
+                store.refresh()
+            return self.pack_outputs(store.network.predict([x]))
         return evaluation.predict(self, x, batch_size, steps, callbacks)
 
-    def predict_on_batch(self, x: Any) -> NDArray[np.float32]:
+    def predict_on_batch(self, x: Any) -> Any:
         """`predict` for one batch."""
         return self.predict(x)
 
-    def __call__(self, x: Any) -> NDArray[np.float32]:
-        return self.predict(x)
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+        """`predict` for arrays; for symbolic tensors, this model as a part of another one."""
+        if type(inputs) is not np.ndarray:
+            given = inputs.values() if isinstance(inputs, Mapping) else inputs
+            if isinstance(given, SymbolicTensor) or (
+                isinstance(given, (list, tuple, Mapping, ValuesView))
+                and any(isinstance(value, SymbolicTensor) for value in given)
+            ):
+                return super().__call__(inputs, training)
+        if training:
+            raise ArgumentError(f"{self.name}: training=True is not supported: fit trains")
+        return self.predict(inputs)
 
     def predict_classes(self, x: Any, batch_size: int | None = None) -> NDArray[np.int64]:
         """The answer for each sample, int64 (N,).
 
         The class of the largest output; of the smallest, where outputs are distances (RBFOutput);
-        0 or 1, for a single output (a probability, or a logit after a linear layer).
+        0 or 1, for a single output (a probability, or a logit after a linear layer). Of several
+        outputs, the first one answers.
         """
         outputs = self.predict(x, batch_size)
+        if isinstance(outputs, (list, dict)):
+            outputs = outputs[0] if isinstance(outputs, list) else next(iter(outputs.values()))
         outputs = outputs.reshape(len(outputs), -1)
         if outputs.shape[1] == 1:
             threshold = 0.0 if self.last_activation == "linear" else 0.5
-            return (outputs[:, 0] > threshold).astype(np.int64)
+            above: NDArray[np.int64] = (outputs[:, 0] > threshold).astype(np.int64)
+            return above
         answer: NDArray[np.int64] = (
             outputs.argmin(axis=1) if self.outputs_are_distances else outputs.argmax(axis=1)
         )
@@ -336,24 +156,49 @@ class Model(Assembly):
 
     # Showing and saving
 
+    def get_config(self) -> dict[str, Any]:
+        """The layers and the calls that join them as JSON-able values, without weights.
+
+        Raises:
+            FormatError: a layer is not one of striate's own.
+        """
+        return functional_config(self)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Model:
+        """The model that `get_config` described, with fresh weights.
+
+        Raises:
+            FormatError: not such a config.
+            ShapeError: its layers do not fit together.
+        """
+        name, inputs, outputs = functional_parts(config)
+        return cls(inputs, outputs, name=name)
+
     def summary(
         self,
         line_length: int | None = None,
         print_fn: Callable[[str], object] | None = None,
         connections: bool | None = None,
+        expand_nested: bool = False,
         **harmless: Any,
     ) -> None:
-        """Prints a table of the layers, their output shapes and parameters.
+        """Prints a table of the layers: shapes, parameters, multiply-accumulates, activations.
+
+        Multiply-accumulates and bytes of activations are for one sample. Below stands what a batch
+        of 32 takes in memory; nothing is allocated to find out.
 
         Args:
-            line_length: 80 to 100 columns by default, by the width of the names.
+            line_length: 80 to 100 columns by default, by the width of the names; to 120 where a
+                column says what each layer is connected to.
             print_fn: takes each line; print by default.
-            connections: whether connections and multiply-accumulates have columns of their own;
-                None: where a layer of LeCun et al. 1998 is in the model, who counted them.
-            harmless: Keras's positions, expand_nested, show_trainable, layer_range.
+            connections: whether connections have a column, too; None: where a layer of LeCun et
+                al. 1998 is in the model, who counted them.
+            expand_nested: whether nested models' layers have rows of their own.
+            harmless: Keras's positions, show_trainable, layer_range.
         """
         ignore_harmless("summary", harmless, SUMMARY_HARMLESS)
-        for line in summary.lines(self, line_length, connections):
+        for line in summary.lines(self, line_length, connections, expand_nested):
             (print_fn or print)(line)
 
     def save(self, filepath: Path, overwrite: bool = True, **unknown: Any) -> None:
@@ -385,10 +230,3 @@ class Model(Assembly):
         """
         refuse_unknown("load_weights", unknown)
         saving.load_weights(self, filepath)
-
-
-def _results(logs: dict[str, float], as_dict: bool) -> float | list[float] | dict[str, float]:
-    if as_dict:
-        return logs
-    values = list(logs.values())
-    return values[0] if len(values) == 1 else values

@@ -4,8 +4,10 @@
     format_version  "1"
     striate_version the version that wrote it
     weights         JSON list of the tensors' names ("conv2d/kernel"), in get_weights order
-    architecture    JSON of Sequential.get_config (absent from save_weights' files)
-    compile         JSON of loss, optimizer and metrics, where the model is compiled
+    architecture    JSON {"class": "Sequential" | "Functional", "config": the model's get_config}
+                    (absent from save_weights' files)
+    compile         JSON of loss, optimizer and metrics, where the model is compiled; for several
+                    outputs lists of them, and loss_weights
     training        JSON {"seed": .., "epochs": ..}
 
 A file names layers of a closed list; nothing in it is run. It is checked against itself before
@@ -17,22 +19,22 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from striate import _core, losses, optimizers
+from striate import _core, losses, optimizers, utils
 from striate.errors import ArgumentError, FormatError, ShapeError, StriateError, warn_once
-from striate.layers.weight import set_all
+from striate.layers import Weight
+from striate.models.serialization import deserialize_model, serialize
 
 if TYPE_CHECKING:
-    from striate.models.assembly import Step
+    from striate.models.description import Step
     from striate.models.model import Model
-    from striate.models.sequential import Sequential
 
 FORMAT, VERSION = "striate", "1"
-_MAX_LAYERS = 10_000
 _MAX_VALUE = 2**31  # numbers in one layer's output for one sample
 
 Path = str | os.PathLike[str]
@@ -41,10 +43,7 @@ Tensors = dict[str, NDArray[Any]]
 
 def save(model: Model, filepath: Path, overwrite: bool = True) -> None:
     """See Model.save."""
-    config = getattr(model, "get_config", None)
-    if config is None:
-        raise ArgumentError(f"{model.name}: {type(model).__name__} cannot be saved")
-    metadata = {"architecture": json.dumps({"class": "Sequential", "config": config()})}
+    metadata = {"architecture": json.dumps(serialize(model))}
     if model.is_compiled:
         metadata["compile"] = json.dumps(_compile_config(model))
     metadata["training"] = json.dumps({"seed": model.seed, "epochs": model.epochs_trained})
@@ -60,9 +59,9 @@ def _write(model: Model, filepath: Path, overwrite: bool, metadata: dict[str, st
     path = os.fspath(filepath)
     if not overwrite and os.path.exists(path):
         raise ArgumentError(f"{model.name}: {path} exists, and overwrite is False")
-    infos = model.network.parameters()
-    names = [info["name"] for info in infos]
-    tensors = {name: model.network.get_parameter(i) for i, name in enumerate(names)}
+    weights = model.weights
+    names = [weight.path for weight in weights]
+    tensors = {weight.path: weight.numpy() for weight in weights}
     _core.write_safetensors(
         path,
         {
@@ -80,13 +79,20 @@ def _compile_config(model: Model) -> dict[str, Any]:
     optimizer = optimizers.serialize(model.optimizer)
     if optimizer is None:
         warn_once(f"{model.name}: the optimizer is not striate's own, so the file goes without it")
-    named = model.compiled.serializable_metrics()
-    if len(named) < len(model.compiled.given_metrics):
+    compiled = model.compiled
+    named = compiled.serializable_metrics()
+    if sum(map(len, named)) < sum(map(len, compiled.given_metrics)):
         warn_once(f"{model.name}: only metrics given by name are saved")
-    return {"loss": losses.serialize(model.loss), "optimizer": optimizer, "metrics": named}
+    by_output = [None if loss is None else losses.serialize(loss) for loss in compiled.losses]
+    config: dict[str, Any] = {"loss": by_output, "optimizer": optimizer, "metrics": named}
+    if len(by_output) == 1:
+        config |= {"loss": by_output[0], "metrics": named[0]}
+    if compiled.loss_weights != [1.0] * len(by_output):
+        config["loss_weights"] = compiled.loss_weights
+    return config
 
 
-def load_model(filepath: Path, compile: bool = True) -> Sequential:  # noqa: A002 (Keras's name)
+def load_model(filepath: Path, compile: bool = True) -> Model:  # noqa: A002 (Keras's name)
     """The model that `Model.save` wrote: same layers, same weights, same outputs to the bit.
 
     Args:
@@ -97,32 +103,20 @@ def load_model(filepath: Path, compile: bool = True) -> Sequential:  # noqa: A00
         FormatError: a damaged file, or one that is no model of striate's.
         OSError: the file cannot be read.
     """
-    from striate.models.sequential import Sequential
-
     path = os.fspath(filepath)
     metadata, tensors = _core.read_safetensors(path)
     _check_version(path, metadata)
     architecture = _json(path, metadata, "architecture")
-    if architecture.get("class") != "Sequential":
-        raise FormatError(f"{path}: no model class {architecture.get('class')!r}")
-    config = architecture.get("config")
-    if not isinstance(config, Mapping):
-        raise FormatError(f"{path}: the architecture has no config")
-    layers = config.get("layers")
-    if isinstance(layers, list) and len(layers) > _MAX_LAYERS:
-        raise FormatError(f"{path}: claims {len(layers)} layers; {_MAX_LAYERS} are the most")
     training = _json(path, metadata, "training") if "training" in metadata else {}
-
-    def check(model: Sequential, graph: _core.Graph, steps: list[Step]) -> None:
-        _check_sizes(graph, steps, tensors)
-        model.seed = _whole(path, training, "seed")
-        model.epochs_trained = _whole(path, training, "epochs")
-
     try:
-        model = Sequential.from_config(config, check)
-        _assign(model, path, metadata, tensors)
-        if compile and "compile" in metadata:
-            _compile(model, _json(path, metadata, "compile"))
+        with utils.seeds_kept():
+            model = deserialize_model(architecture)
+            model.seed = _whole(path, training, "seed")
+            model.epochs_trained = _whole(path, training, "epochs")
+            _check_sizes(model.graph, model.steps, tensors)
+            _assign(model, path, metadata, tensors)
+            if compile and "compile" in metadata:
+                _compile(model, _json(path, metadata, "compile"))
     except (StriateError, TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:
         raise FormatError(f"{path}: {error}") from error
     return model
@@ -163,31 +157,46 @@ def _whole(path: str, training: Mapping[str, Any], key: str) -> int:
 
 def _check_sizes(graph: _core.Graph, steps: list[Step], tensors: Tensors) -> None:
     """Refuses an architecture whose weights are not in the file, before it takes memory."""
+    layers = {step.name for step in steps}
     held: dict[str, int] = {}
     for name, tensor in tensors.items():
         layer = name.rpartition("/")[0]
+        while layer and layer not in layers:
+            layer = layer.rpartition("/")[0]
         held[layer] = held.get(layer, 0) + tensor.size
     for step in steps:
-        needed = step.layer.stored_parameters(graph, step.input, step.values)
-        if needed > held.get(step.layer.name, 0):
+        needed = step.layer.stored_parameters(graph, step.x, step.values)
+        if needed > held.get(step.name, 0):
             raise FormatError(
-                f"{step.layer.name}: needs {needed} weights, the file has "
-                f"{held.get(step.layer.name, 0)}"
+                f"{step.name}: needs {needed} weights, the file has {held.get(step.name, 0)}"
             )
         count = 1
         for size in step.output_shape:
             count *= size
         if count > _MAX_VALUE:
-            raise FormatError(f"{step.layer.name}: an output of {step.output_shape} is too large")
+            raise FormatError(f"{step.name}: an output of {step.output_shape} is too large")
 
 
 def _compile(model: Model, config: Mapping[str, Any]) -> None:
-    named = config.get("metrics", [])
-    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
-        raise FormatError("compile: metrics is not a list of names")
+    named, loss = config.get("metrics", []), config.get("loss")
+    several = len(model.outputs) > 1
+    lists = named if several and isinstance(named, list) else [named]
+    for given in lists:
+        if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+            raise FormatError("compile: metrics is not a list of names")
     if config.get("optimizer") is None:
         return
-    model.compile(optimizers.get(config["optimizer"]), losses.get(config.get("loss")), named)
+    if several:
+        if not isinstance(loss, list):
+            raise FormatError("compile: loss is not a list with one for each output")
+        loss = [None if one is None else losses.get(one) for one in loss]
+    else:
+        loss = losses.get(loss)
+    weights = config.get("loss_weights")
+    if weights is not None and not isinstance(weights, list):
+        raise FormatError("compile: loss_weights is not a list")
+    optimizer = optimizers.get(config["optimizer"])
+    model.compile(optimizer, loss, named, loss_weights=weights)
 
 
 def load_weights(model: Model, filepath: Path) -> None:
@@ -202,12 +211,15 @@ def load_weights(model: Model, filepath: Path) -> None:
 
 def _assign(model: Model, path: str, metadata: Mapping[str, str], tensors: Tensors) -> None:
     """Gives the tensors to the weights, all or none."""
-    infos = model.network.parameters()
-    names = [info["name"] for info in infos]
+    weights = model.weights
+    names = [weight.path for weight in weights]
     if set(names) != set(tensors):
         order = _order(path, metadata, tensors)
         if len(order) != len(names):
-            raise ShapeError(f"{path}: holds {len(tensors)} weights, {model.name} has {len(names)}")
+            raise ShapeError(
+                f"{path}: holds {len(order)} weights, {model.name} has {len(names)}"
+                + _first_difference(weights, order, tensors)
+            )
     else:
         order = names
     arrays = [tensors[name] for name in order]
@@ -215,9 +227,23 @@ def _assign(model: Model, path: str, metadata: Mapping[str, str], tensors: Tenso
         if array.dtype != np.float32:
             raise FormatError(f"{path}: {name} is {array.dtype}, expected float32")
     try:
-        set_all(model.network, list(range(len(names))), arrays, model.name)
+        model.set_weights(arrays)
     except ShapeError as error:
         raise ShapeError(f"{path}: {error}") from None
+
+
+def _first_difference(weights: list[Weight], order: list[str], tensors: Tensors) -> str:
+    for weight, name in zip_longest(weights, order):
+        if weight is None:
+            return f": it has nothing for {name} {tensors[name].shape}"
+        if name is None:
+            return f": there is nothing for {weight.path} {weight.shape}"
+        if weight.shape != tensors[name].shape:
+            return (
+                f": they differ from {weight.path} {weight.shape} on, where the file has {name} "
+                f"{tensors[name].shape}"
+            )
+    return ""
 
 
 def _order(path: str, metadata: Mapping[str, str], tensors: Tensors) -> list[str]:

@@ -12,18 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from striate import _core
 from striate.callbacks.callback import CallbackList
 from striate.errors import ArgumentError, warn_once
 from striate.models.compiled import Totals
 from striate.models.data_adapter import Arrays, BatchSource, class_weighted
-from striate.models.evaluation import evaluate_data
+from striate.models.evaluation import evaluate_data, room_for_outputs
 from striate.optimizers import SDLM
 
 if TYPE_CHECKING:
-    from striate.models.model import Model
+    from striate.models.trainer import Trainer
 
 # Sets the curvature's samples apart from the epoch's order: both are shuffles by (seed, epoch).
 _CURVATURE_STREAM = 0x5D1A_9F3B_C2E8_4701
@@ -33,7 +32,7 @@ _CURVATURE_STREAM = 0x5D1A_9F3B_C2E8_4701
 class Run:
     """One call of `fit`, its arguments checked and its data converted."""
 
-    model: Model
+    model: Trainer
     data: Arrays | BatchSource
     callbacks: CallbackList
     batch_size: int
@@ -76,7 +75,7 @@ class Run:
 
     def _array_epoch(self, data: Arrays) -> Totals:
         model, (x, y, weights) = self.model, data
-        network, samples, size = model.network, len(data.x), self.batch_size
+        network, samples, size = model.network, data.samples, self.batch_size
         epoch = model.epochs_trained
         if isinstance(model.optimizer, SDLM):
             rows = _core.shuffled(samples, model.seed ^ _CURVATURE_STREAM, epoch)
@@ -89,8 +88,8 @@ class Run:
         begin = self.callbacks.hooks("on_train_batch_begin")
         end = self.callbacks.hooks("on_train_batch_end")
         totals = Totals(model.compiled)
-        outputs = _outputs(model, totals, size)
-        train, add = network.train_batch, totals.add
+        outputs = room_for_outputs(model, totals, size)
+        train, add, begin_update = network.train_batch, totals.add, model.materialize().begin_update
         optimizer, rate = model.optimizer, model.optimizer.python_schedule()
         for step, start in enumerate(range(0, samples, size)):
             if step == self.steps:
@@ -101,12 +100,13 @@ class Run:
                 hook(step, {})
             if rate is not None and optimizer.schedule is rate:
                 network.learning_rate = float(rate(network.iterations))
+            begin_update()
             if outputs is None:
-                loss, right = train(x, rows, y, weights)
+                add(train(x, rows, y, weights), count)
             else:
-                loss, right = train(x, rows, y, weights, outputs[:count])
-                totals.update_metrics(y[rows], outputs[:count])
-            add(loss, right, count)
+                made = [array[:count] for array in outputs]
+                add(train(x, rows, y, weights, made), count)
+                totals.update_metrics([None if one is None else one[rows] for one in y], made)
             if end:
                 model.samples_seen = totals.samples
                 logs = totals.logs()
@@ -126,15 +126,15 @@ class Run:
         source.call("on_epoch_begin")
         step = -1
         for step, item in enumerate(source.batches(model.seed, model.epochs_trained)):
-            x, y, weights = convert(model, *item, where=f"batch {step}")
-            weights = class_weighted(self.class_weight, y, weights, model.name)
+            batch = convert(model, *item, where=f"batch {step}")
+            batch = class_weighted(self.class_weight, batch, model.name)
             model.prepare_training(self.total_steps)
             totals = totals or Totals(model.compiled)
             if isinstance(model.optimizer, SDLM) and step == 0:
-                model.network.estimate_curvature(x, None, y)
+                model.network.estimate_curvature(batch.x, None, batch.y)
             for hook in begin:
                 hook(step, {})
-            train_one(model, Arrays(x, y, weights), totals)
+            train_one(model, batch, totals)
             model.samples_seen = totals.samples
             if end:
                 logs = totals.logs()
@@ -152,29 +152,20 @@ class Run:
         return totals
 
 
-def train_one(model: Model, batch: Arrays, totals: Totals) -> None:
+def train_one(model: Trainer, batch: Arrays, totals: Totals) -> None:
     """One optimizer step on all the samples of `batch`."""
-    network = model.network
+    network = model.network_to_update()
     rate = model.optimizer.python_schedule()
     if rate is not None:
         network.learning_rate = float(rate(network.iterations))
-    count = len(batch.x)
-    outputs = _outputs(model, totals, count)
-    loss, right = network.train_batch(batch.x, None, batch.y, batch.weights, outputs)
+    outputs = room_for_outputs(model, totals, batch.samples)
+    result = network.train_batch(batch.x, None, batch.y, batch.weights, outputs)
     if outputs is not None:
         totals.update_metrics(batch.y, outputs)
-    totals.add(loss, right, count)
+    totals.add(result, batch.samples)
 
 
-def _outputs(model: Model, totals: Totals, batch: int) -> NDArray[np.float32] | None:
-    """Room for a batch's outputs, where a metric wants to see them."""
-    if not totals.computed:
-        return None
-    shape: Any = (batch, *model.output_shape[1:])
-    return np.empty(shape, np.float32)
-
-
-def convert(model: Model, x: Any, y: Any, weights: Any, where: str = "") -> Arrays:
+def convert(model: Trainer, x: Any, y: Any, weights: Any, where: str = "") -> Arrays:
     """A batch or a whole data set as the core takes it; builds the model if it is not built.
 
     Raises:
