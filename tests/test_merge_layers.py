@@ -92,7 +92,7 @@ def test_a_network_of_branches_learns_and_is_saved(tmp_path: Path) -> None:
     y = rng.integers(0, 3, size=96)
     x = rng.normal(size=(96, 8, 8, 3)).astype(np.float32) + np.eye(3)[y][:, None, None, :]
     model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
-    history = model.fit(x, y, epochs=8, batch_size=16, verbose=0)
+    history = model.fit(x, y, epochs=20, batch_size=16, verbose=0)
     assert history.history["accuracy"][-1] > 0.9
     path = tmp_path / "model.striate"
     model.save(path)

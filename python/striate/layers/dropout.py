@@ -25,12 +25,12 @@ class Dropout(Layer):
         super().__init__(**kwargs)
         if not isinstance(rate, (int, float)) or not 0 <= rate < 1:
             raise ArgumentError(
-                f"Dropout {self.name}: rate must be at least 0 and below 1, got {rate!r}"
+                f"{type(self).__name__} {self.name}: rate must be at least 0 and below 1, got {rate!r}"
             )
         if seed is not None:
             warn_once(
-                "Dropout's seed= has no effect: striate keys its masks by the model's seed and the "
-                "layer; call utils.set_random_seed instead"
+                f"{type(self).__name__}'s seed= has no effect: striate keys its masks by the model's "
+                "seed and the layer; call utils.set_random_seed instead"
             )
         self.rate = float(rate)
 
