@@ -103,8 +103,8 @@ _REGISTRY: dict[str, type[Layer]] = {
     cls.__name__: cls
     for cls in (
         Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, ELU, Flatten,
-        GlobalAveragePooling2D, GlobalMaxPooling2D, InputLayer, LeakyReLU, MaxPooling2D, RBFOutput, ReLU, Softmax,
-        Subsampling2D,
+        GlobalAveragePooling2D, GlobalMaxPooling2D, InputLayer, LeakyReLU, MaxPooling2D, RBFOutput,
+        ReLU, Softmax, Subsampling2D,
         AdaptiveAveragePooling2D, Add, Average, Concatenate, Cropping2D, Maximum, Minimum, Multiply,
         Permute, Rescaling, Reshape, SpatialDropout2D, Subtract, UpSampling2D, ZeroPadding2D,
     )
