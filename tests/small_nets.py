@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numerics
+import numerics_norms  # noqa: F401  adds to numerics.LAYERS
 import numerics_spatial
 import numpy as np
 from numerics import Doubles
@@ -12,7 +13,7 @@ from striate import _core
 
 Layer = tuple[str, dict[str, Any]]
 
-WITH_KERNEL = ("conv2d", "dense")
+WITH_KERNEL = ("conv2d", "dense", "depthwise_conv2d", "conv2d_transpose")
 LAYERS = numerics.LAYERS | numerics_spatial.LAYERS
 
 
@@ -73,6 +74,10 @@ def parameter_count(layer: Layer) -> int:
     kind, options = layer
     if kind in WITH_KERNEL:
         return 2 if options.get("use_bias", True) else 1
+    if kind == "separable_conv2d":
+        return 3 if options.get("use_bias", True) else 2
+    if kind in ("layer_normalization", "group_normalization"):
+        return options.get("scale", True) + options.get("center", True)
     return {"subsample2d": 2, "rbf": 1}.get(kind, 0)
 
 

@@ -39,6 +39,13 @@ NETS = [
     Net("binary", (5, 5, 2), (
         conv(4, (2, 2)), act("relu"), ("global_max_pool2d", {}), dense(3)),
         "binary_crossentropy", {"from_logits": True}),
+    Net("depthwise_and_transposed", (6, 5, 3), (
+        ("depthwise_conv2d", {"kernel": (3, 2), "strides": (2, 1), "padding": "same",
+                              "depth_multiplier": 2}), act("tanh"),
+        ("conv2d_transpose", {"filters": 4, "kernel": (3, 3), "strides": (2, 2),
+                              "padding": "same"}), act("tanh"),
+        ("separable_conv2d", {"filters": 3, "kernel": (2, 2), "dilation": (2, 1)}), act("silu"),
+        FLATTEN, dense(3)), "sparse_categorical_crossentropy", {"from_logits": True}),
 ]  # fmt: skip
 
 
@@ -116,6 +123,17 @@ def test_curvature(net: Net, batch: int) -> None:
             got.ravel(), h, rtol=2e-5, atol=1e-8 * h.max(), err_msg=parameter["name"]
         )
         assert parameter["name"].endswith("codes") or h.max() > 0
+
+
+@pytest.mark.parametrize("kind", ["local_response", "layer", "group"])
+def test_normalizations_are_not_passed(kind: str) -> None:
+    options = {"groups": 1} if kind == "group" else {}
+    layers = (conv(2, (2, 2)), (f"{kind}_normalization", options), FLATTEN, dense(2))
+    net = Net(kind, (3, 3, 2), layers)
+    network = small_nets.build(net)
+    data = small_nets.make_data(net, network, 3, seed=43)
+    with pytest.raises(_core.ArgumentError, match="the curvature pass does not go through"):
+        network.estimate_curvature(data.x, None, data.y)
 
 
 def test_absent_connections_have_no_curvature_and_do_not_move() -> None:

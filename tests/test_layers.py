@@ -50,6 +50,15 @@ EVERY_LAYER = [
     (layers.Rescaling(1 / 255), (8, 9, 2), (8, 9, 2)),
     (layers.Rescaling([2, 3], offset=[-1, 0.5]), (8, 9, 2), (8, 9, 2)),
     (layers.SpatialDropout2D(0.5), (8, 9, 2), (8, 9, 2)),
+    (layers.LocalResponseNormalization(3, alpha_convention="mean"), (8, 9, 2), (8, 9, 2)),
+    (layers.LayerNormalization(axis=[-3, -2, -1], scale=False), (8, 9, 2), (8, 9, 2)),
+    (layers.LayerNormalization(), (7,), (7,)),
+    (layers.GroupNormalization(2, epsilon=1e-5), (8, 9, 4), (8, 9, 4)),
+    (layers.DepthwiseConv2D(3, 2, padding=1, activation="relu"), (8, 9, 2), (4, 5, 2)),
+    (layers.DepthwiseConv2D((3, 2), depth_multiplier=3), (8, 9, 2), (6, 8, 6)),
+    (layers.SeparableConv2D(5, 3, padding="same", use_bias=False), (8, 9, 2), (8, 9, 5)),
+    (layers.Conv2DTranspose(5, 3, 2, padding="same"), (8, 9, 2), (16, 18, 5)),
+    (layers.Conv2DTranspose(5, 3, 2, padding=1, output_padding=(1, 0)), (8, 9, 2), (16, 17, 5)),
 ]
 
 

@@ -149,3 +149,27 @@ def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtraError, match=r"striate\[plot\]"):
         viz.plot_history(HISTORY)
+
+
+def test_augmented(tmp_path: Path) -> None:
+    from striate.augment import Cutout, Normalize, Pipeline, RandomAffine, RandomFlip
+
+    photos = RNG.integers(0, 256, (5, 12, 12, 3)).astype(np.uint8)
+    steps = [RandomFlip(), Normalize(0.5, 0.5), Cutout(5)]
+    figure = viz.plot_augmented(photos, steps, epochs=3, limit=4, seed=2)
+    assert len(figure.axes) == 4 * 4
+    shown = [np.asarray(axes.images[0].get_array()) for axes in figure.axes]
+    np.testing.assert_array_equal(shown[0], photos[0])
+    trained_on = Pipeline(steps)(photos[:4], seed=2, epoch=1)[3]  # its numbers, not Normalize's
+    covered = (trained_on == 0).all(axis=2)
+    np.testing.assert_array_equal((shown[3 * 4 + 2] == 0).all(axis=2), covered)
+    np.testing.assert_allclose(
+        shown[3 * 4 + 2][~covered] / 127.5 - 1, trained_on[~covered], atol=1e-3
+    )
+    assert_drawn(figure, tmp_path)
+    digits = viz.plot_augmented(photos[..., 0], RandomAffine(20), epochs=2, limit=2)
+    assert len(digits.axes) == 6
+    with pytest.raises(ArgumentError, match="needs an image"):
+        viz.plot_augmented(photos[:0], RandomFlip())
+    with pytest.raises(ShapeError, match="1 or 3 channels"):
+        viz.plot_augmented(photos[..., :2], RandomFlip())

@@ -141,8 +141,9 @@ void bench_channels(const KernelTable& t, const Shape& s, bool plain, bool wgrad
          [&] { t.conv_channels(g.pass, x, aligned(w), plain ? s.outputs : 0, nullptr, 0.0f, y); });
   if (!wgrad) return;
   std::snprintf(name, sizeof name, "channels %s wgrad", s.name);
-  report(t, name, g.flops,
-         [&] { t.conv_wgrad_channels(g.pass, 1, x, 0, y, 0, aligned(dw), s.outputs, false); });
+  report(t, name, g.flops, [&] {
+    t.conv_wgrad_channels(g.pass, 0, s.kernel, 1, x, 0, y, 0, aligned(dw), s.outputs, false);
+  });
 }
 
 void bench_one_image(const KernelTable& t) {

@@ -13,8 +13,11 @@ void bind_graph(pybind11::module_& m);    // graph.cpp
 void bind_network(pybind11::module_& m);  // network.cpp
 void bind_system(pybind11::module_& m);   // system.cpp: random numbers, ISA, threads
 void bind_io(pybind11::module_& m);       // io.cpp
+void bind_random(pybind11::module_& m);   // random.cpp: numbers for augmentation
+void bind_images(pybind11::module_& m);   // images.cpp
 
 // Parts of bind_graph.
 void bind_spatial(pybind11::class_<Graph>& cls);  // graph_spatial.cpp: merges, moves, resizing
+void bind_norms(pybind11::class_<Graph>& graph);  // graph_norms.cpp
 
 }  // namespace striate::bindings

@@ -201,6 +201,7 @@ void bind_graph(py::module_& m) {
   cls.def("cost", &cost);
   bind_layers(cls);
   bind_spatial(cls);
+  bind_norms(cls);
 }
 
 }  // namespace striate::bindings

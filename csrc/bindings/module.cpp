@@ -8,4 +8,6 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_used()) {
   bind_network(m);
   bind_system(m);
   bind_io(m);
+  bind_random(m);
+  bind_images(m);
 }

@@ -59,6 +59,26 @@ double cosine_of_turn(std::uint32_t turn) {
   }
 }
 
+// Calls draw(stream, numbers of the sample) for each sample.
+template <typename Draw>
+void for_each_sample(const AugmentationKey& key, const std::int64_t* samples, std::int64_t n,
+                     std::int64_t count, float* to, Draw draw) {
+  // A normal number takes two words: with 2^23 numbers at most, each place has 2^24 words.
+  if (key.place > 255 || count < 0 || count > (std::int64_t{1} << 23))
+    throw ValueError(
+        "augmentation: a pipeline has at most 256 transforms, each drawing at most "
+        "8388608 numbers a sample; got place " +
+        std::to_string(key.place) + " and " + std::to_string(count) + " numbers");
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (samples[i] < 0 || samples[i] > std::int64_t{0xFFFFFFFF})
+      throw ValueError("augmentation: samples are numbered 0 to 4294967295, got " +
+                       std::to_string(samples[i]));
+    const RandomStream stream(key.seed, RandomPurpose::kAugment, key.epoch,
+                              static_cast<std::uint32_t>(samples[i]));
+    draw(stream, to + i * count);
+  }
+}
+
 }  // namespace
 
 std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
@@ -98,6 +118,26 @@ double RandomStream::normal(std::uint32_t index) const {
   const std::size_t pair = 2 * (index % 2);
   const double u = (four[pair] + 0.5) * 0x1p-32;  // (0, 1): its logarithm is finite
   return std::sqrt(-2 * natural_log(u)) * cosine_of_turn(four[pair + 1]);
+}
+
+void augmentation_uniforms(const AugmentationKey& key, const std::int64_t* samples, std::int64_t n,
+                           std::int64_t count, float* to) {
+  for_each_sample(key, samples, n, count, to, [&](const RandomStream& stream, float* numbers) {
+    std::array<std::uint32_t, 4> four{};
+    for (std::int64_t k = 0; k < count; ++k) {
+      if (k % 4 == 0) four = stream.bits4((key.place << 22) + static_cast<std::uint32_t>(k / 4));
+      numbers[k] = static_cast<float>(four[k % 4] >> 8) * 0x1p-24f;
+    }
+  });
+}
+
+void augmentation_normals(const AugmentationKey& key, const std::int64_t* samples, std::int64_t n,
+                          std::int64_t count, float* to) {
+  for_each_sample(key, samples, n, count, to, [&](const RandomStream& stream, float* numbers) {
+    for (std::int64_t k = 0; k < count; ++k)
+      numbers[k] =
+          static_cast<float>(stream.normal((key.place << 23) + static_cast<std::uint32_t>(k)));
+  });
 }
 
 std::vector<std::int64_t> shuffled(std::int64_t n, std::uint64_t seed, std::uint32_t epoch) {

@@ -5,6 +5,7 @@ namespace {
 
 struct WgradRows {
   const ConvPass* pass;
+  int32_t first_run, end_run;  // of the pass
   int32_t run, images;
   const float *x, *dy;  // at the first image's first pixel, first weight row, first output
   int64_t x_image, dy_image;
@@ -77,7 +78,7 @@ constexpr WgradRowsFns kWgradRows[2][4] = {
 inline void wgrad_channels_outputs(WgradRows rows, const float* x, const float* dy, float* dw) {
   const ConvPass& pass = *rows.pass;
   const int32_t vectors = (pass.outputs + kWidth - 1) / kWidth;
-  for (int32_t depth = 0, q = 0; depth < pass.depth; depth += pass.runs[q++].length) {
+  for (int32_t q = rows.first_run; q < rows.end_run; ++q) {
     const Run& run = pass.runs[q];
     rows.run = q;
     for (int32_t v = 0; v < vectors;) {
@@ -100,13 +101,15 @@ inline void wgrad_channels_outputs(WgradRows rows, const float* x, const float* 
   }
 }
 
-void conv_wgrad_channels(const ConvPass& pass, int32_t images, const float* x, int64_t x_image,
-                         const float* dy, int64_t dy_image, float* dw, int64_t dw_step,
-                         bool accumulate) {
+void conv_wgrad_channels(const ConvPass& pass, int32_t first_run, int32_t end_run, int32_t images,
+                         const float* x, int64_t x_image, const float* dy, int64_t dy_image,
+                         float* dw, int64_t dw_step, bool accumulate) {
   ConvPass wide = pass;
   wide.outputs = wide_outputs(pass.outputs, pass.depth);
   WgradRows rows{};
   rows.pass = &wide;
+  rows.first_run = first_run;
+  rows.end_run = end_run;
   rows.images = images;
   rows.x_image = x_image;
   rows.dy_image = dy_image;
@@ -117,8 +120,9 @@ void conv_wgrad_channels(const ConvPass& pass, int32_t images, const float* x, i
   if (wide.outputs < pass.outputs) {
     ConvPass narrow = pass;
     narrow.outputs = pass.outputs - wide.outputs;
-    STRIATE_NARROW_NAMESPACE::conv_wgrad_channels(narrow, images, x, x_image, dy + wide.outputs,
-                                                  dy_image, dw + wide.outputs, dw_step, accumulate);
+    STRIATE_NARROW_NAMESPACE::conv_wgrad_channels(narrow, first_run, end_run, images, x, x_image,
+                                                  dy + wide.outputs, dy_image, dw + wide.outputs,
+                                                  dw_step, accumulate);
   }
 #endif
 }

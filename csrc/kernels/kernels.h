@@ -55,6 +55,41 @@ struct PoolPass {
 };
 constexpr int32_t kPaddedPixels = -1;
 
+// One tap of a depthwise kernel along one axis.
+struct DepthwiseTap {
+  int64_t x;       // offset in x from the output pixel's origin, in floats
+  int32_t weight;  // the axis' share of the weight row: kh * KW or kw
+};
+
+// A depthwise correlation over pixels of `inner` floats each (C with channels in lanes, C * kLanes
+// with samples in lanes). Output pixel (r, c), float i:
+//   y[r*y_row + c*y_col + i] = bias[i] + sum over taps a in [row_taps[2r], row_taps[2r+1]) of
+//       taps_h, b in [col_taps[2c], col_taps[2c+1]) of taps_w, of
+//       x[r*x_row + c*x_col + a.x + b.x + i] * w[(a.weight + b.weight)*inner + i]
+// summed in that order. The ranges leave out the taps that lie outside the image, so offsets may be
+// negative. Forward, and input gradients one phase of the strides at a time, are all this.
+struct DepthwisePass {
+  int32_t rows, cols;  // output pixels computed
+  int32_t inner;       // floats of a pixel
+  int32_t tap_rows, tap_cols;
+  int32_t inside_begin, inside_end;  // the columns that see every tap of a kernel row
+  int64_t x_row, x_col;              // floats of x per output row, column
+  int64_t y_row, y_col;              // floats of y per output row, column
+  const DepthwiseTap *taps_h, *taps_w;
+  const int32_t* row_taps;     // 2*rows
+  const int32_t* col_taps;     // 2*cols
+  const int32_t* tap_columns;  // 2*tap_cols: the columns [first, end) that see the tap
+};
+
+// Local response normalisation of pixels of `channels` contiguous floats.
+struct ResponseNorm {
+  int32_t channels;
+  int32_t before, after;  // the window of channel c is [c - before, c + after], cut at the ends
+  int32_t stage;          // pixels worked on at a time, at least 1
+  float alpha;            // factor of the window's sum of squares
+  float beta, k;          // k > 0 and normal, |beta| <= 1000
+};
+
 enum class ActivationKind : int32_t {
   kLinear,
   kRelu,
@@ -92,12 +127,13 @@ struct KernelTable {
   void (*conv_channels)(const ConvPass& pass, const float* x, const float* w, int64_t w_step,
                         const float* bias, float floor, float* y);
   // Weight gradients for the forward pass's geometry: dw[(depth k) * dw_step + o] (+)= sum over
-  // output pixels (and lanes, and images) of x * dy, dy laid out as y in the pass.
+  // output pixels (and lanes, and images) of x * dy, dy laid out as y in the pass. Channels in
+  // lanes makes the weight rows of runs first_run..end_run.
   void (*conv_wgrad_samples)(const ConvPass& pass, const float* x, const float* dy, float* dw,
                              int64_t dw_step, bool accumulate);
-  void (*conv_wgrad_channels)(const ConvPass& pass, int32_t images, const float* x, int64_t x_image,
-                              const float* dy, int64_t dy_image, float* dw, int64_t dw_step,
-                              bool accumulate);
+  void (*conv_wgrad_channels)(const ConvPass& pass, int32_t first_run, int32_t end_run,
+                              int32_t images, const float* x, int64_t x_image, const float* dy,
+                              int64_t dy_image, float* dw, int64_t dw_step, bool accumulate);
   // Dense weight gradient with samples in lanes: dw[i*outputs + o] (+)= sum_n x[i][n] *
   // dy_rows[n][o]; x: [inputs][kLanes]; dy_rows: [kLanes][dy_step] (transposed first with
   // samples_to_rows).
@@ -105,6 +141,15 @@ struct KernelTable {
                               int64_t dy_step, float* dw, bool accumulate);
   // y[i] = sum_o w[i*outputs + o] * v[o]: a dense layer's input gradient for one sample.
   void (*dot_rows)(int32_t rows, int32_t outputs, const float* w, const float* v, float* y);
+  // Over all samples of a batch, weights in place: y[n][o] = start[n][o] + sum_k x[n][k] * w[k][o],
+  // summed in order of k; start may be null (zeros), y, or one row (start_step 0: the bias).
+  void (*product)(int32_t samples, int32_t depth, int32_t outputs, const float* x, int64_t x_step,
+                  const float* w, int64_t w_step, const float* start, int64_t start_step, float* y,
+                  int64_t y_step);
+  // dx[n][i] = sum_o dy[n][o] * w[i][o].
+  void (*product_transposed)(int32_t samples, int32_t inputs, int32_t outputs, const float* dy,
+                             int64_t dy_step, const float* w, int64_t w_step, float* dx,
+                             int64_t dx_step);
   // db[c] (+)= sum over pixels (and lanes) of dy; dy: [pixels][channels] positions.
   void (*bias_grad_samples)(int64_t pixels, int32_t channels, const float* dy, float* db,
                             bool accumulate);
@@ -210,6 +255,48 @@ struct KernelTable {
   // Runs iterations * 16 independent vector multiply-adds (one for multiply, one for add where the
   // ISA has no FMA) and returns the floating-point operations done: the machine's FMA limit.
   int64_t (*fma_chain)(int64_t iterations);
+
+  // ---- normalisation, channels in lanes -------------------------------------------------------
+  // y[c] = x[c] * f[c], f[c] = s[c]^-beta, s[c] = k + alpha * sum over the window of x^2. factor
+  // takes f where a backward follows (else null). scratch: stage * (channels + before + after) +
+  // kLanes floats. In place is allowed.
+  void (*response_norm)(const ResponseNorm& pass, int64_t pixels, const float* x, float* y,
+                        float* factor, float* scratch);
+  // dx from x and the forward's factor; scratch: twice the forward's. dx may be dy.
+  void (*response_norm_backward)(const ResponseNorm& pass, int64_t pixels, const float* x,
+                                 const float* factor, const float* dy, float* dx, float* scratch);
+  // Rows of `cols` floats: y = z * gamma[i] + beta[i] (either may be null), z the row with mean 0
+  // and variance 1. statistics (may be null) takes three numbers a row, of which
+  // z = (x - statistics[0]) * statistics[1] - statistics[2]. In place is allowed.
+  void (*layer_norm)(int64_t rows, int64_t cols, float epsilon, const float* gamma,
+                     const float* beta, const float* x, float* y, float* statistics);
+  void (*layer_norm_backward)(int64_t rows, int64_t cols, const float* gamma, const float* x,
+                              const float* statistics, const float* dy, float* dx);
+  // dgamma[i] (+)= sum over rows of dy * z, dbeta[i] (+)= sum of dy; either may be null.
+  void (*layer_norm_parameters)(int64_t rows, int64_t cols, const float* x, const float* statistics,
+                                const float* dy, float* dgamma, float* dbeta, bool accumulate);
+  // With d = x - shift[c]: sum[c] = sum over pixels of d, squares[c] = sum of d*d.
+  void (*channel_deviations)(int64_t pixels, int32_t channels, const float* shift, const float* x,
+                             float* sum, float* squares);
+  // sum[c] = sum over pixels of dy, dot[c] = sum of dy * (x - shift[c]).
+  void (*channel_shifted_dots)(int64_t pixels, int32_t channels, const float* shift, const float* x,
+                               const float* dy, float* sum, float* dot);
+  // y = (x - shift[c])*a[c] + b[c]; dx = dy*a[c] + ((x - shift[c])*b[c] + d[c]). In place is
+  // allowed.
+  void (*channel_shifted_affine)(int64_t pixels, int32_t channels, const float* shift,
+                                 const float* a, const float* b, const float* x, float* y);
+  void (*channel_shifted_affine_backward)(int64_t pixels, int32_t channels, const float* shift,
+                                          const float* a, const float* b, const float* d,
+                                          const float* x, const float* dy, float* dx);
+
+  // ---- depthwise convolution, one image or one block of samples in lanes ----------------------
+  // w: [tap_rows * tap_cols][inner]; bias: [inner], may be null.
+  void (*depthwise)(const DepthwisePass& pass, const float* x, const float* w, const float* bias,
+                    float* y);
+  // dw[(a.weight + b.weight)*inner + i] (+)= sum over output pixels of x * dy, for the forward
+  // pass's geometry, dy laid out as its y.
+  void (*depthwise_wgrad)(const DepthwisePass& pass, const float* x, const float* dy, float* dw,
+                          bool accumulate);
 };
 
 // Levels in rising order on one architecture.

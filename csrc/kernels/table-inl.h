@@ -8,6 +8,7 @@
 #include "kernels/conv_wgrad_samples-inl.h"
 #include "kernels/pack-inl.h"
 #include "kernels/elementwise-inl.h"
+#include "kernels/dense-inl.h"
 #include "kernels/moments-inl.h"
 #include "kernels/exp-inl.h"
 #include "kernels/activation-inl.h"
@@ -15,6 +16,10 @@
 #include "kernels/pool-inl.h"
 #include "kernels/layout-inl.h"
 #include "kernels/optimizer-inl.h"
+#include "kernels/power-inl.h"
+#include "kernels/response_norm-inl.h"
+#include "kernels/normalize-inl.h"
+#include "kernels/depthwise-inl.h"
 // clang-format on
 
 namespace striate::STRIATE_ISA_NAMESPACE {
@@ -56,6 +61,8 @@ constexpr KernelTable make_table(const char* isa) {
           conv_wgrad_channels,
           dense_wgrad_samples,
           dot_rows,
+          product,
+          product_transposed,
           bias_grad_samples,
           bias_grad_channels,
           channel_affine_samples,
@@ -92,7 +99,18 @@ constexpr KernelTable make_table(const char* isa) {
           adam,
           rmsprop,
           sdlm,
-          fma_chain};
+          fma_chain,
+          response_norm,
+          response_norm_backward,
+          layer_norm,
+          layer_norm_backward,
+          layer_norm_parameters,
+          channel_deviations,
+          channel_shifted_dots,
+          channel_shifted_affine,
+          channel_shifted_affine_backward,
+          depthwise,
+          depthwise_wgrad};
 }
 
 }  // namespace

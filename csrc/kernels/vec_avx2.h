@@ -66,6 +66,14 @@ inline V pow2(V n) {
   const __m256i i = _mm256_cvtps_epi32(n);
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(i, _mm256_set1_epi32(127)), 23));
 }
+inline V exponent(V v) {
+  const __m256i biased = _mm256_srli_epi32(_mm256_castps_si256(v), 23);
+  return _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)));
+}
+inline V mantissa(V v) {
+  const V bits = _mm256_castsi256_ps(_mm256_set1_epi32(0x007fffff));
+  return _mm256_or_ps(_mm256_and_ps(v, bits), splat(1.0f));
+}
 inline V load_bytes(const uint8_t* p) {
   const __m128i b = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(b));

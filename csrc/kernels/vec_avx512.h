@@ -44,6 +44,14 @@ inline V pow2(V n) {
   const __m512i i = _mm512_cvtps_epi32(n);
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(i, _mm512_set1_epi32(127)), 23));
 }
+inline V exponent(V v) {
+  const __m512i biased = _mm512_srli_epi32(_mm512_castps_si512(v), 23);
+  return _mm512_cvtepi32_ps(_mm512_sub_epi32(biased, _mm512_set1_epi32(127)));
+}
+inline V mantissa(V v) {
+  const V bits = _mm512_castsi512_ps(_mm512_set1_epi32(0x007fffff));
+  return _mm512_or_ps(_mm512_and_ps(v, bits), splat(1.0f));
+}
 inline V load_bytes(const uint8_t* p) {
   const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(b));

@@ -10,6 +10,8 @@
 //   Cond, select    a comparison's result; select(c, yes, no)
 //   round           to the nearest integer, ties to even, for |x| < 2^31
 //   pow2(n)         2^n for integral -126 <= n <= 127
+//   exponent,       of a positive normal v = mantissa * 2^exponent, 1 <= mantissa < 2
+//   mantissa
 //   hsum, hsum4     the sum of the lanes of one or of four vectors, in a fixed tree
 //   transpose       kWidth vectors as a square matrix
 #include <emmintrin.h>
@@ -63,6 +65,14 @@ inline V round(V v) { return _mm_cvtepi32_ps(_mm_cvtps_epi32(v)); }
 inline V pow2(V n) {
   const __m128i i = _mm_cvtps_epi32(n);
   return _mm_castsi128_ps(_mm_slli_epi32(_mm_add_epi32(i, _mm_set1_epi32(127)), 23));
+}
+inline V exponent(V v) {
+  const __m128i biased = _mm_srli_epi32(_mm_castps_si128(v), 23);
+  return _mm_cvtepi32_ps(_mm_sub_epi32(biased, _mm_set1_epi32(127)));
+}
+inline V mantissa(V v) {
+  const V bits = _mm_castsi128_ps(_mm_set1_epi32(0x007fffff));
+  return _mm_or_ps(_mm_and_ps(v, bits), splat(1.0f));
 }
 inline V load_bytes(const uint8_t* p) {
   int32_t word;

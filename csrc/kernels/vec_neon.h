@@ -56,6 +56,14 @@ inline V pow2(V n) {
   const int32x4_t i = vcvtq_s32_f32(n);
   return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(i, vdupq_n_s32(127)), 23));
 }
+inline V exponent(V v) {
+  const int32x4_t biased = vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_f32(v), 23));
+  return vcvtq_f32_s32(vsubq_s32(biased, vdupq_n_s32(127)));
+}
+inline V mantissa(V v) {
+  const uint32x4_t bits = vandq_u32(vreinterpretq_u32_f32(v), vdupq_n_u32(0x007fffff));
+  return vreinterpretq_f32_u32(vorrq_u32(bits, vdupq_n_u32(0x3f800000)));
+}
 inline V load_bytes(const uint8_t* p) {
   uint32_t word;
   __builtin_memcpy(&word, p, sizeof word);

@@ -41,6 +41,18 @@ inline V pow2(V n) {
   __builtin_memcpy(&v, &bits, sizeof v);
   return v;
 }
+inline V exponent(V v) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &v, sizeof bits);
+  return static_cast<float>(static_cast<int32_t>(bits >> 23) - 127);
+}
+inline V mantissa(V v) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &v, sizeof bits);
+  bits = (bits & 0x007fffffu) | 0x3f800000u;
+  __builtin_memcpy(&v, &bits, sizeof v);
+  return v;
+}
 inline V load_bytes(const uint8_t* p) { return static_cast<float>(*p); }
 
 inline void hsum4(V a, V b, V c, V d, float* out) {

@@ -13,18 +13,50 @@ void ConvPassTables::finish() {
   pass.depth = static_cast<std::int32_t>(weight_rows.size());
 }
 
-void ColumnPadding::copy(const float* x, std::int64_t position_floats, float* padded) const {
+void ColumnPadding::copy(const float* x, std::int64_t position_floats, std::int64_t first,
+                         std::int64_t count, float* padded) const {
   const std::int64_t pixel = channels * position_floats;
   const auto zero = [&](float* p, std::int64_t n) {
     std::memset(p, 0, static_cast<std::size_t>(n * pixel) * sizeof(float));
   };
-  for (std::int64_t r = 0; r < rows; ++r) {
+  x += first * cols * pixel;
+  for (std::int64_t r = 0; r < count; ++r) {
     zero(padded, left);
     std::memcpy(padded + left * pixel, x, static_cast<std::size_t>(cols * pixel) * sizeof(float));
     zero(padded + (left + cols) * pixel, right);
     padded += pitch() * pixel;
     x += cols * pixel;
   }
+}
+
+std::vector<Band> cut_bands(const ConvPassTables& t, const ColumnPadding& x, std::int64_t most) {
+  const std::int64_t row = x.pitch() * x.channels;
+  std::vector<Band> bands;
+  std::int64_t low = 0, high = -1;  // rows of x that the open band reads
+  Band open{0, 0, 0, 0};
+  for (std::int32_t r = 0; r < t.pass.rows; ++r) {
+    std::int64_t first = low, last = high;
+    for (std::int32_t q = t.row_runs[static_cast<std::size_t>(2 * r)];
+         q < t.row_runs[static_cast<std::size_t>(2 * r + 1)]; ++q) {
+      // Runs that are not clipped begin inside x.
+      const std::int64_t at =
+          (t.x_origin + r * t.pass.x_row + t.runs[static_cast<std::size_t>(q)].x) / row;
+      first = last < first ? at : std::min(first, at);
+      last = std::max(last, at);
+    }
+    if (r > open.begin && (last - first + 1) * row > most) {
+      bands.push_back({open.begin, r, low, high - low + 1});
+      open.begin = r;
+      low = 0;
+      high = -1;
+      --r;
+      continue;
+    }
+    low = first;
+    high = last;
+  }
+  bands.push_back({open.begin, t.pass.rows, low, high - low + 1});
+  return bands;
 }
 
 ColumnPadding forward_padding(const ConvGeometry& g) {

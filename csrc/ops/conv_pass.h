@@ -18,6 +18,12 @@ struct ConvGeometry {
   std::int64_t group_out() const { return oc / groups; }
 };
 
+// Rows of a pass that run together, and the rows of x that they read.
+struct Band {
+  std::int32_t begin, end;
+  std::int64_t x_first, x_rows;
+};
+
 // A pass with the tables that it points to, and where its parts begin. One set of tables serves
 // every group: group g reads x at g*x_group, writes y at g*y_group (positions) and its weights
 // begin w_group * g floats further.
@@ -45,9 +51,15 @@ struct ColumnPadding {
   bool needed() const { return left || right; }
   std::int64_t pitch() const { return left + cols + right; }
   std::int64_t positions() const { return rows * pitch() * channels; }
-  // position_floats: 1 or kLanes.
-  void copy(const float* x, std::int64_t position_floats, float* padded) const;
+  // Rows first..first+count of x to the front of `padded`. position_floats: 1 or kLanes.
+  void copy(const float* x, std::int64_t position_floats, std::int64_t first, std::int64_t count,
+            float* padded) const;
 };
+
+// Cuts a pass into bands whose padded copies have at most `most` positions, as few as can be; at
+// least one row each.
+std::vector<Band> cut_bands(const ConvPassTables& tables, const ColumnPadding& x,
+                            std::int64_t most);
 
 ColumnPadding forward_padding(const ConvGeometry& g);
 ConvPassTables forward_pass(const ConvGeometry& g, const ColumnPadding& x);

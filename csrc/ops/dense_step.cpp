@@ -1,5 +1,6 @@
 #include "ops/dense_step.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "core/checked.h"
@@ -135,7 +136,7 @@ class DenseChannels final : public DenseStep {
       x = a.scratch;
     }
     const ProductPass p(a.samples, s_.inputs, s_.outputs);
-    k_.conv_wgrad_channels(p.pass, 1, x, 0, a.dy, 0, a.dparams[0], s_.outputs, a.accumulate);
+    k_.conv_wgrad_channels(p.pass, 0, 1, 1, x, 0, a.dy, 0, a.dparams[0], s_.outputs, a.accumulate);
     mask_gradient(a.dparams[0]);
     if (s_.bias) k_.bias_grad_channels(a.samples, outputs(), a.dy, a.dparams[1], a.accumulate);
   }
@@ -154,9 +155,85 @@ class DenseChannels final : public DenseStep {
   bool packs_;
 };
 
+// In wide networks: the whole batch at once, cut by weights, each read once and where it lies.
+class DenseWide final : public DenseStep {
+ public:
+  DenseWide(DenseShape shape, const StepOptions& o) : DenseStep(std::move(shape), o) {
+    const auto count = [](std::int64_t n, std::int64_t size) {
+      return static_cast<int>((n + size - 1) / size);
+    };
+    forward_tasks = count(s_.outputs, kTaskOutputs);
+    backward_tasks = count(s_.inputs, kTaskInputs);
+    if (s_.weight_mask.empty()) gradient_tasks = backward_tasks + (s_.bias ? 1 : 0);
+    scratch_size = s_.inputs * o.block_samples;  // x squared (second order)
+  }
+
+  // kDepth rows of weights stay in L2 while all samples pass them.
+  void forward_task(const ForwardArgs& a, int task) const override {
+    const std::int64_t o = task * kTaskOutputs, n = std::min(kTaskOutputs, s_.outputs - o);
+    const float* start = bias(a) ? bias(a) + o : nullptr;
+    std::int64_t start_step = 0;
+    for (std::int64_t k = 0; k < s_.inputs; k += kDepth) {
+      k_.product(samples(a), narrow32(std::min(kDepth, s_.inputs - k)), narrow32(n), a.x[0] + k,
+                 s_.inputs, a.params[0] + k * s_.outputs + o, s_.outputs, start, start_step,
+                 a.y + o, s_.outputs);
+      start = a.y + o;
+      start_step = s_.outputs;
+    }
+  }
+
+  void backward_task(const BackwardArgs& a, int task) const override {
+    const std::int64_t i = task * kTaskInputs, n = std::min(kTaskInputs, s_.inputs - i);
+    k_.product_transposed(samples(a), narrow32(n), outputs(), a.dy, s_.outputs,
+                          a.params[0] + i * s_.outputs, s_.outputs, a.dx[0] + i, s_.inputs);
+  }
+
+  void gradient_task(const BackwardArgs& a, int task) const override {
+    if (task == backward_tasks) {
+      if (a.dparams[1])
+        k_.bias_grad_channels(a.samples, outputs(), a.dy, a.dparams[1], a.accumulate);
+      return;
+    }
+    if (!a.dparams[0]) return;
+    const std::int64_t end = std::min((task + 1) * kTaskInputs, s_.inputs);
+    // A tile's rows across all outputs: that many streams of stores.
+    for (std::int64_t i = task * kTaskInputs; i < end; i += kStreams)
+      weight_rows(a, a.x[0] + i, std::min(kStreams, end - i), i);
+  }
+
+  // Block by block only for what has no tasks: masked weights, which nothing deep has.
+  void forward(const ForwardArgs&) const override {}
+  void backward(const BackwardArgs& a) const override {
+    if (!a.dparams[0]) return;
+    const float* x = a.x[0];
+    if (a.order == 2) {
+      k_.multiply(s_.inputs * a.samples, x, x, a.scratch);
+      x = a.scratch;
+    }
+    weight_rows(a, x, s_.inputs, 0);
+    mask_gradient(a.dparams[0]);
+    if (s_.bias) k_.bias_grad_channels(a.samples, outputs(), a.dy, a.dparams[1], a.accumulate);
+  }
+
+ private:
+  static constexpr std::int64_t kTaskOutputs = 512, kTaskInputs = 112, kDepth = 128, kStreams = 14;
+  static std::int32_t narrow32(std::int64_t n) { return static_cast<std::int32_t>(n); }
+  static std::int32_t samples(const StepArgs& a) { return narrow<std::int32_t>(a.samples); }
+
+  void weight_rows(const BackwardArgs& a, const float* x, std::int64_t rows,
+                   std::int64_t first) const {
+    ProductPass p(a.samples, rows, s_.outputs);
+    p.pass.x_col = s_.inputs;
+    k_.conv_wgrad_channels(p.pass, 0, 1, 1, x, 0, a.dy, 0, a.dparams[0] + first * s_.outputs,
+                           s_.outputs, a.accumulate);
+  }
+};
+
 }  // namespace
 
 std::unique_ptr<Step> bind_dense(DenseShape shape, const StepOptions& options) {
+  if (options.wide && options.layout == Layout::kChannels)
+    return std::make_unique<DenseWide>(std::move(shape), options);
   if (options.layout == Layout::kSamples)
     return std::make_unique<DenseSamples>(std::move(shape), options);
   return std::make_unique<DenseChannels>(std::move(shape), options);

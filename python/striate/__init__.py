@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from striate import (
         activations,
         applications,
+        augment,
         callbacks,
         datasets,
         errors,
@@ -49,9 +50,9 @@ if TYPE_CHECKING:
 
 _SUBMODULES = frozenset(
     {
-        "activations", "applications", "callbacks", "cli", "datasets", "errors", "initializers",
-        "layers", "losses", "metrics", "models", "optimizers", "recipes", "schedules", "utils",
-        "viz",
+        "activations", "applications", "augment", "callbacks", "cli", "datasets", "errors",
+        "initializers", "layers", "losses", "metrics", "models", "optimizers", "recipes",
+        "schedules", "utils", "viz",
     }
 )  # fmt: skip
 _NAMES = {
@@ -70,6 +71,7 @@ __all__ = [
     "__version__",
     "activations",
     "applications",
+    "augment",
     "callbacks",
     "datasets",
     "errors",

@@ -103,6 +103,43 @@ class Graph:
     def cost(self, value: int) -> dict[str, int]:
         """Of the node that makes `value`: {"macs": .., "connections": .., "parameters": ..,
         "trainable": ..} for one sample (parameters counts what a connection table leaves)."""
+    def local_response_normalization(
+        self, x: int, *, name: str, size: int = 5, alpha: float = 1e-4, beta: float = 0.75,
+        k: float = 2.0, alpha_over_size: bool = False,
+    ) -> int:
+        """y[c] = x[c] / (k + a * sum(x**2 over size channels))**beta, a = alpha or alpha / size."""
+    def layer_normalization(
+        self, x: int, *, name: str, axes: int = 1, epsilon: float = 1e-3, center: bool = True,
+        scale: bool = True, beta_initializer: Initializer = ("zeros", {}),
+        gamma_initializer: Initializer = ("ones", {}), trainable: bool = True,
+    ) -> int:
+        """axes: how many of the last axes the statistics are taken over."""
+    def group_normalization(
+        self, x: int, *, name: str, groups: int = 32, epsilon: float = 1e-3, center: bool = True,
+        scale: bool = True, beta_initializer: Initializer = ("zeros", {}),
+        gamma_initializer: Initializer = ("ones", {}), trainable: bool = True,
+    ) -> int:
+        """groups: of channels; -1 for a group each."""
+    def depthwise_conv2d(
+        self, x: int, *, name: str, kernel: Pair, strides: Pair = (1, 1),
+        padding: Padding = "valid", dilation: Pair = (1, 1), depth_multiplier: int = 1,
+        use_bias: bool = True, depthwise_initializer: Initializer = ("glorot_uniform", {}),
+        bias_initializer: Initializer = ("zeros", {}), trainable: bool = True,
+    ) -> int: ...
+    def separable_conv2d(
+        self, x: int, *, name: str, filters: int, kernel: Pair, strides: Pair = (1, 1),
+        padding: Padding = "valid", dilation: Pair = (1, 1), depth_multiplier: int = 1,
+        use_bias: bool = True, depthwise_initializer: Initializer = ("glorot_uniform", {}),
+        pointwise_initializer: Initializer = ("glorot_uniform", {}),
+        bias_initializer: Initializer = ("zeros", {}), trainable: bool = True,
+    ) -> int:
+        """Parameters: depthwise_kernel, pointwise_kernel, bias."""
+    def conv2d_transpose(
+        self, x: int, *, name: str, filters: int, kernel: Pair, strides: Pair = (1, 1),
+        padding: Padding = "valid", output_padding: Pair | None = None, dilation: Pair = (1, 1),
+        use_bias: bool = True, kernel_initializer: Initializer = ("glorot_uniform", {}),
+        bias_initializer: Initializer = ("zeros", {}), trainable: bool = True,
+    ) -> int: ...
 
 class Network:
     """A graph with its parameters, and the engine that trains and runs it.
@@ -227,3 +264,25 @@ def read_safetensors(path: str) -> tuple[dict[str, str], dict[str, NDArray[Any]]
 def write_safetensors(
     path: str, metadata: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]
 ) -> None: ...
+def uniforms(
+    seed: int, epoch: int, place: int, samples: NDArray[np.int64], count: int
+) -> NDArray[np.float32]:
+    """[len(samples), count] in [0, 1): a sample's numbers depend on (seed, epoch, place, sample)."""
+def normals(
+    seed: int, epoch: int, place: int, samples: NDArray[np.int64], count: int
+) -> NDArray[np.float32]:
+    """[len(samples), count] of mean 0 and deviation 1."""
+def warp_images(
+    images: NDArray[Any], matrices: NDArray[Any], nodes: NDArray[Any] | None = None,
+    row_weights: NDArray[Any] | None = None, column_weights: NDArray[Any] | None = None,
+    border: str = "constant", fill: float = 0.0, threads: int = 1,
+) -> NDArray[np.float32]:
+    """images [N, H, W, C], uint8 or float32. With (x, y) = (X, Y) + displacement, pixel (X, Y) is
+    read at column m0 x + m1 y + m2, row m3 x + m4 y + m5; matrices [N, 6]. The displacement is
+    row_weights [H, R] * nodes [N, 2, R, K] * column_weights [K, W]. border: constant reflect
+    nearest."""
+def resize_images(
+    images: NDArray[Any], height: int, width: int, filter: str = "bilinear",
+    boxes: NDArray[Any] | None = None, threads: int = 1,
+) -> NDArray[Any]:
+    """filter: nearest box bilinear bicubic lanczos3; boxes [N, 4]: top, left, height, width."""

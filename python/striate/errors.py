@@ -9,6 +9,7 @@ from striate._core import ArgumentError, FormatError, NumericsError, ShapeError,
 
 __all__ = [
     "ArgumentError",
+    "CorruptImageError",
     "DatasetNotFound",
     "FormatError",
     "MissingExtraError",
@@ -22,6 +23,10 @@ __all__ = [
 
 class DatasetNotFound(StriateError, FileNotFoundError):
     """A data set found in no folder and on no mirror."""
+
+
+class CorruptImageError(FormatError):
+    """An image file that cannot be read: damaged, cut short, too large, or of no known format."""
 
 
 class MissingExtraError(StriateError, ImportError):

@@ -278,8 +278,9 @@ TEST_P(KernelsConv, WeightGradientChannels) {
       c.each_output([&](int, int, int, std::int64_t at) { dyn[at] = random.value(); });
       add_expected_gradient(c, xn, dyn, g.step, g.expected.data());
     }
-    kernels().conv_wgrad_channels(c.pass, images, x.data() + c.x_origin, x_image, dy.data(),
-                                  dy_image, g.dw.data(), g.step, accumulate);
+    kernels().conv_wgrad_channels(c.pass, 0, static_cast<std::int32_t>(c.runs.size()), images,
+                                  x.data() + c.x_origin, x_image, dy.data(), dy_image, g.dw.data(),
+                                  g.step, accumulate);
     expect_same(g.expected, g.dw, describe(c, seed));
     if (HasFatalFailure()) return;
   }

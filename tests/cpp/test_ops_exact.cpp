@@ -1,36 +1,16 @@
 // Forward, input gradient and weight gradient of convolution, pooling and dense layers against the
 // reference, to the bit, on integer data: 1,040 seeded shapes, both layouts, every ISA at hand.
+#include "exact_cases.h"
 #include "ops/reference.h"
-#include "step_bench.h"
 
 namespace striate::testing {
 namespace {
-
-// Seeds a suite runs: an emulated CPU is slow enough to ask for fewer.
-int case_count(int full) {
-  const char* share = std::getenv("STRIATE_TEST_SHARE");
-  return share ? std::max(1, full / std::max(1, std::atoi(share))) : full;
-}
 
 struct ConvCase {
   Conv2DOptions options;
   ConvGeometry g{};
   Shape input;
 };
-
-Padding random_padding(CaseRandom& r, std::int64_t most) {
-  switch (r.between(0, 2)) {
-    case 0:
-      return Padding::valid();
-    case 1:
-      return Padding::same();
-    default: {
-      Padding p{Padding::Kind::kExplicit, 0, 0, 0, 0};
-      for (std::int64_t* side : {&p.top, &p.bottom, &p.left, &p.right}) *side = r.between(0, most);
-      return p;
-    }
-  }
-}
 
 ConvCase random_conv(CaseRandom& r) {
   ConvCase c;
@@ -68,20 +48,6 @@ std::string describe(const ConvCase& c, int samples, const char* isa, Layout lay
        std::to_string(g.groups) + " pads " + std::to_string(g.pad_top) + "," +
        std::to_string(g.pad_left);
   return s;
-}
-
-void expect_same(const StepResult& got, const StepResult& want, const std::string& what) {
-  EXPECT_EQ(first_difference(got.y, want.y), "") << "forward, " << what;
-  EXPECT_EQ(first_difference(got.dx, want.dx), "") << "input gradient, " << what;
-  ASSERT_EQ(got.dparams.size(), want.dparams.size());
-  for (std::size_t i = 0; i < got.dparams.size(); ++i)
-    EXPECT_EQ(first_difference(got.dparams[i], want.dparams[i]), "")
-        << "gradient of parameter " << i << ", " << what;
-}
-
-void add_one(StepResult* r) {
-  for (auto& d : r->dparams)
-    for (float& v : d) v += 1.0f;
 }
 
 TEST(OpsExact, Conv2D) {

@@ -46,7 +46,7 @@ TEST(RandomStream, EveryCoordinateMatters) {
   std::vector<std::uint32_t> firsts;
   for (std::uint64_t seed : {0ull, 1ull, 1ull << 32})
     for (auto purpose : {RandomPurpose::kInitialize, RandomPurpose::kShuffle,
-                         RandomPurpose::kDropout, RandomPurpose::kData})
+                         RandomPurpose::kDropout, RandomPurpose::kData, RandomPurpose::kAugment})
       for (std::uint32_t a : {0u, 1u})
         for (std::uint32_t b : {0u, 1u})
           for (std::uint32_t index : {0u, 1u, 4u})
@@ -135,6 +135,32 @@ TEST(RandomStream, GoldenNormals) {
     hash.add(bits);
   }
   EXPECT_EQ(hash.value(), 0x7afc27c071140f99u);
+}
+
+TEST(Augmentation, NumbersAreTheStreamsOfTheSamples) {
+  const std::int64_t samples[] = {7, 0xffffffff, 7};
+  const AugmentationKey key{42, 3, 2};
+  float uniforms[3][5], normals[3][5];
+  augmentation_uniforms(key, samples, 3, 5, uniforms[0]);
+  augmentation_normals(key, samples, 3, 5, normals[0]);
+  for (int i = 0; i < 3; ++i) {
+    const RandomStream stream(42, RandomPurpose::kAugment, 3,
+                              static_cast<std::uint32_t>(samples[i]));
+    for (std::uint32_t k = 0; k < 5; ++k) {
+      EXPECT_EQ(uniforms[i][k], stream.uniform((2u << 24) + k));
+      EXPECT_EQ(normals[i][k], static_cast<float>(stream.normal((2u << 23) + k)));
+    }
+  }
+}
+
+TEST(Augmentation, RefusesCoordinatesThatWouldWrap) {
+  float number;
+  const std::int64_t good = 0, negative = -1, large = std::int64_t{1} << 32;
+  EXPECT_THROW(augmentation_uniforms({0, 0, 256}, &good, 1, 1, &number), ValueError);
+  EXPECT_THROW(augmentation_uniforms({0, 0, 0}, &negative, 1, 1, &number), ValueError);
+  EXPECT_THROW(augmentation_normals({0, 0, 0}, &large, 1, 1, &number), ValueError);
+  EXPECT_THROW(augmentation_normals({0, 0, 0}, &good, 1, (1 << 23) + 1, &number), ValueError);
+  augmentation_uniforms({0, 0, 255}, &good, 1, 1, &number);
 }
 
 TEST(Shuffled, IsAPermutation) {

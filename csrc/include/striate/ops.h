@@ -4,6 +4,7 @@
 // Images are [H, W, C], kernels [KH, KW, C / groups, OC], dense weights [I, O].
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -141,5 +142,79 @@ OpPtr minimum();
 
 // 2 to 64 inputs side by side along an axis of a sample, 0 for rows; -1 is the last one.
 OpPtr concatenate(int axis = -1);
+// Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3):
+//   y[c] = x[c] / (k + a * sum over the window of c of x^2)^beta
+// The window has `size` channels, size / 2 of them before c and (size - 1) / 2 after, cut at the
+// first and the last channel. a = alpha, as in the paper and in TensorFlow, or alpha / size, as in
+// Caffe and PyTorch. The defaults are the paper's.
+struct LocalResponseNormalizationOptions {
+  std::int64_t size = 5;
+  double alpha = 1e-4;  // at least 0
+  double beta = 0.75;   // at most 1000 in magnitude
+  double k = 2.0;       // above 0
+  bool alpha_over_size = false;
+};
+OpPtr local_response_normalization(LocalResponseNormalizationOptions options);
+
+// What layer and group normalisation have in common: z * gamma + beta, where z has mean 0 and
+// variance 1 up to epsilon, which is added to the variance.
+struct NormalizationOptions {
+  double epsilon = 1e-3;
+  bool center = true;  // beta
+  bool scale = true;   // gamma
+  Initializer beta_initializer;
+  Initializer gamma_initializer = Initializer::constant(1.0);
+  bool trainable = true;
+};
+// Statistics over the last `axes` axes of a sample, by position in the others (Ba et al. 2016);
+// gamma and beta have the shape of those axes.
+OpPtr layer_normalization(std::int64_t axes, NormalizationOptions options);
+// Statistics over a group's channels at all positions of a sample (Wu and He 2018); gamma and beta
+// are [C]. groups divides C; -1 is C, a group for each channel (instance normalisation).
+OpPtr group_normalization(std::int64_t groups, NormalizationOptions options);
+
+// Each channel convolved with its own kernels: [H, W, C] -> [OH, OW, C * depth_multiplier], channel
+// c * depth_multiplier + m from channel c. Kernel [KH, KW, C, depth_multiplier].
+struct DepthwiseConv2DOptions {
+  Extent kernel, strides, dilation;
+  Padding padding;
+  std::int64_t depth_multiplier = 1;
+  bool bias = true;
+  Initializer kernel_initializer = Initializer::glorot_uniform();
+  Initializer bias_initializer;
+  bool trainable = true;
+};
+OpPtr depthwise_conv2d(DepthwiseConv2DOptions options);
+
+// A depthwise convolution without bias, then a 1x1 convolution: depthwise_kernel [KH, KW, C,
+// depth_multiplier], pointwise_kernel [1, 1, C * depth_multiplier, filters], bias [filters].
+struct SeparableConv2DOptions {
+  std::int64_t filters = 0;
+  DepthwiseConv2DOptions depthwise;  // its bias and bias_initializer are not read
+  bool bias = true;
+  Initializer pointwise_initializer = Initializer::glorot_uniform();
+  Initializer bias_initializer;
+  bool trainable = true;
+};
+OpPtr separable_conv2d(SeparableConv2DOptions options);
+
+// Transposed convolution, the gradient of a convolution by its input: kernel [KH, KW, filters, C].
+// With K = (window - 1) * dilation + 1 an axis of `in` pixels gives
+//   valid     (in - 1) * stride + max(K, stride), as TensorFlow, or + K + output_padding
+//   same      in * stride, as TensorFlow, or (in - 1) * stride + K % 2 + output_padding
+//   explicit  (in - 1) * stride + K - before - after + output_padding (0 if not given), as PyTorch
+// pixels. Of same's padding the odd pixel is at the bottom and right, as TensorFlow.
+struct Conv2DTransposeOptions {
+  std::int64_t filters = 0;
+  Extent kernel, strides, dilation;
+  Padding padding;
+  // Below the larger of stride and dilation.
+  std::optional<Extent> output_padding;
+  bool bias = true;
+  Initializer kernel_initializer = Initializer::glorot_uniform();
+  Initializer bias_initializer;
+  bool trainable = true;
+};
+OpPtr conv2d_transpose(Conv2DTransposeOptions options);
 
 }  // namespace striate

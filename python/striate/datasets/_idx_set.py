@@ -6,29 +6,23 @@ mirrors. A folder must hold all four files, each plain or as .gz; whatever is fo
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import logging
 import os
-import sys
-import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DatasetNotFound, FormatError
-from ._cache import atomic_file, cache_folder
+from ._cache import cache_folder
+from ._mirrors import cache_is_writable, fetch_from_any
 from .idx import idx_header, read_idx
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Split: TypeAlias = tuple[Bytes, Bytes]
-
-_log = logging.getLogger("striate.datasets")
-# Seconds without an answer, then without a byte, before the next mirror's turn.
-_TIMEOUT = (10.0, 30.0)
 
 
 @dataclass(frozen=True)
@@ -178,56 +172,20 @@ def _read_npz(wanted: IdxSet, path: Path) -> tuple[Split, Split]:
 
 def _download(wanted: IdxSet, cache: Path, tried: list[str]) -> list[Path]:
     """Fetches what the cache lacks of a set; its four files there."""
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=cache):
-            pass
-    except OSError as error:
-        tried.append(
-            f"cache folder {cache} cannot be written ({error.strerror or error}): "
-            "set STRIATE_HOME to a folder that can"
-        )
-        raise DatasetNotFound(_report(wanted, tried)) from None
+    if not cache_is_writable(cache, tried):
+        raise DatasetNotFound(_report(wanted, tried))
     mirrors = list(wanted.mirrors)
     paths = []
     for file in wanted.files:
         path = _plain_or_gz(cache, file)
         if path is None:
             path = cache / (file.name + ".gz")
-            # A mirror that failed is not asked again: four waits would be no better than one.
-            while mirrors and not _fetch(mirrors[0], file, path, tried):
-                mirrors.pop(0)
+            check = partial(_read_verified, file)
+            mirrors = fetch_from_any(mirrors, file.name + ".gz", path, check, tried)
             if not mirrors:
                 raise DatasetNotFound(_report(wanted, tried))
         paths.append(path)
     return paths
-
-
-def _fetch(mirror: str, file: IdxFile, path: Path, tried: list[str]) -> bool:
-    """Brings one verified file to `path`; False, and a line in `tried`, if it cannot."""
-    url = f"{mirror}{file.name}.gz"
-    _log.info("downloading %s", url)
-    part = path.with_name(f"{os.getpid()}.{path.name}")  # keeps .gz, which the check looks at
-    try:
-        with atomic_file(part) as stream:
-            _http_get(url, stream)
-        _read_verified(file, part)
-        os.replace(part, path)
-    except (OSError, ValueError) as error:  # requests' errors are OSErrors, FormatError ValueError
-        tried.append(f"{url}: {error}")
-        with contextlib.suppress(OSError):
-            part.unlink()
-        return False
-    return True
-
-
-def _http_get(url: str, stream: IO[bytes]) -> None:
-    """Writes what is at `url` to `stream`, with a progress bar if someone is watching."""
-    import pooch
-
-    watched = sys.stderr is not None and sys.stderr.isatty()
-    fetch = pooch.HTTPDownloader(progressbar=watched, chunk_size=1 << 16, timeout=_TIMEOUT)
-    fetch(url, stream, None)
 
 
 def _report(wanted: IdxSet, tried: list[str]) -> str:

@@ -11,11 +11,16 @@ from striate.layers.adaptive_pooling2d import AdaptiveAveragePooling2D
 from striate.layers.batch_normalization import BatchNormalization
 from striate.layers.concatenate import Concatenate, concatenate
 from striate.layers.conv2d import Conv2D
+from striate.layers.conv2d_transpose import Conv2DTranspose
 from striate.layers.dense import Dense
+from striate.layers.depthwise_conv2d import DepthwiseConv2D
 from striate.layers.dropout import Dropout, SpatialDropout2D
 from striate.layers.flatten import Flatten
+from striate.layers.group_normalization import GroupNormalization
 from striate.layers.input import Input, InputLayer
 from striate.layers.layer import Layer
+from striate.layers.layer_normalization import LayerNormalization
+from striate.layers.local_response_normalization import LocalResponseNormalization
 from striate.layers.merge import (
     Add,
     Average,
@@ -45,6 +50,7 @@ from striate.layers.pooling2d import (
 from striate.layers.rbf import RBFOutput
 from striate.layers.rescaling import Rescaling
 from striate.layers.reshape import Reshape
+from striate.layers.separable_conv2d import SeparableConv2D
 from striate.layers.subsampling2d import Subsampling2D
 from striate.layers.upsampling2d import UpSampling2D
 from striate.layers.weight import Weight
@@ -61,17 +67,22 @@ __all__ = [
     "Concatenate",
     "Conv2D",
     "Cropping2D",
+    "Conv2DTranspose",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GlobalAveragePooling2D",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
     "Input",
     "InputLayer",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
+    "LocalResponseNormalization",
     "MaxPool2D",
     "MaxPooling2D",
     "Maximum",
@@ -82,6 +93,7 @@ __all__ = [
     "ReLU",
     "Rescaling",
     "Reshape",
+    "SeparableConv2D",
     "Softmax",
     "SpatialDropout2D",
     "Subsampling2D",
@@ -102,11 +114,12 @@ __all__ = [
 _REGISTRY: dict[str, type[Layer]] = {
     cls.__name__: cls
     for cls in (
-        Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, ELU, Flatten,
-        GlobalAveragePooling2D, GlobalMaxPooling2D, InputLayer, LeakyReLU, MaxPooling2D, RBFOutput,
-        ReLU, Softmax, Subsampling2D,
-        AdaptiveAveragePooling2D, Add, Average, Concatenate, Cropping2D, Maximum, Minimum, Multiply,
-        Permute, Rescaling, Reshape, SpatialDropout2D, Subtract, UpSampling2D, ZeroPadding2D,
+        Activation, AdaptiveAveragePooling2D, Add, Average, AveragePooling2D, BatchNormalization,
+        Concatenate, Conv2D, Conv2DTranspose, Cropping2D, Dense, DepthwiseConv2D, Dropout, ELU,
+        Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, GroupNormalization, InputLayer,
+        LayerNormalization, LeakyReLU, LocalResponseNormalization, MaxPooling2D, Maximum, Minimum,
+        Multiply, Permute, RBFOutput, ReLU, Rescaling, Reshape, SeparableConv2D, Softmax,
+        SpatialDropout2D, Subsampling2D, Subtract, UpSampling2D, ZeroPadding2D,
     )
 }  # fmt: skip
 

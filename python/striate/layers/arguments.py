@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from striate.errors import ArgumentError, ShapeError
@@ -19,6 +21,14 @@ _KERAS_ONLY = {
     "kernel_constraint": "",
     "kernel_regularizer": "an optimizer's weight_decay takes its place",
     "noise_shape": "",
+    "beta_constraint": "",
+    "beta_regularizer": "",
+    "depthwise_constraint": "",
+    "depthwise_regularizer": "an optimizer's weight_decay takes its place",
+    "gamma_constraint": "",
+    "gamma_regularizer": "",
+    "pointwise_constraint": "",
+    "pointwise_regularizer": "an optimizer's weight_decay takes its place",
 }
 
 
@@ -92,3 +102,10 @@ def refuse_unknown(owner: str, unknown: Mapping[str, Any]) -> None:
         hint = _KERAS_ONLY.get(name, "")
         what = "is not supported" if name in _KERAS_ONLY else "is not an argument of this layer"
         raise TypeError(f"{owner}: {name}={value!r} {what}" + (f": {hint}" if hint else ""))
+
+
+def number(owner: str, name: str, value: object) -> float:
+    """`value` as a float; it must be a finite number."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise ArgumentError(f"{owner}: {name} must be a finite number, got {value!r}")
+    return float(value)

@@ -218,7 +218,9 @@ class BatchSource:
     def batches(self, seed: int, epoch: int) -> Iterator[tuple[Any, Any, Any]]:
         """One epoch's batches."""
         taken: Iterator[Any]
-        if self._indexed:
+        if hasattr(self._source, "epoch_batches"):  # augment.Loader: it orders and seeds by itself
+            taken = self._source.epoch_batches(seed, epoch)
+        elif self._indexed:
             taken = self._by_index(seed, epoch)
         elif self._once:
             taken = self._source

@@ -4,6 +4,7 @@ Every function returns a matplotlib Figure: a notebook shows it, `figure.savefig
 Nothing here touches pyplot, so no window opens and no global setting changes.
 """
 
+from striate.viz.augmented import plot_augmented
 from striate.viz.confusion import plot_confusion_matrix
 from striate.viz.feature_maps import feature_maps, plot_feature_maps
 from striate.viz.history import plot_history
@@ -12,6 +13,7 @@ from striate.viz.misclassified import plot_misclassified
 
 __all__ = [
     "feature_maps",
+    "plot_augmented",
     "plot_confusion_matrix",
     "plot_feature_maps",
     "plot_history",
