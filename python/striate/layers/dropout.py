@@ -23,13 +23,14 @@ class Dropout(Layer):
 
     def __init__(self, rate: float, *, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        kind = type(self).__name__
         if not isinstance(rate, (int, float)) or not 0 <= rate < 1:
             raise ArgumentError(
-                f"Dropout {self.name}: rate must be at least 0 and below 1, got {rate!r}"
+                f"{kind} {self.name}: rate must be at least 0 and below 1, got {rate!r}"
             )
         if seed is not None:
             warn_once(
-                "Dropout's seed= has no effect: striate keys its masks by the model's seed and the "
+                f"{kind}'s seed= has no effect: striate keys its masks by the model's seed and the "
                 "layer; call utils.set_random_seed instead"
             )
         self.rate = float(rate)
