@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import small_nets
 from small_nets import FLATTEN, Layer, Net, act, dense
+from striate import _core
 
 ROUNDING = 2.0**-24
 
@@ -104,22 +105,40 @@ def test_gradients(net: Net, batch: int) -> None:
     small_nets.check_gradients(net, batch, seed=batch)
 
 
+BETWEEN = image_net(
+    "between",
+    transpose(6, (2, 2), strides=(2, 2)),
+    act("tanh"),
+    lrn(alpha=0.5, k=1.0),
+    separable(4, (3, 3), padding="same"),
+    group_norm(groups=2),
+    act("tanh"),
+    depthwise((3, 3), strides=(2, 2)),
+    layer_norm(axes=3),
+    shape=(3, 3, 2),
+)
+
+
 @pytest.mark.parametrize("batch", [2, 17])
 def test_gradients_between_layers(batch: int) -> None:
     """Inside a network, where dx takes dy's memory and x may be a value that is kept."""
-    net = image_net(
-        "between",
-        transpose(6, (2, 2), strides=(2, 2)),
-        act("tanh"),
-        lrn(alpha=0.5, k=1.0),
-        separable(4, (3, 3), padding="same"),
-        group_norm(groups=2),
-        act("tanh"),
-        depthwise((3, 3), strides=(2, 2)),
-        layer_norm(axes=3),
-        shape=(3, 3, 2),
-    )
-    small_nets.check_gradients(net, batch, seed=batch)
+    small_nets.check_gradients(BETWEEN, batch, seed=batch)
+
+
+def test_same_bits_at_any_number_of_threads() -> None:
+    def trained(threads: int) -> str:
+        _core.set_num_threads(threads)
+        network = small_nets.build(BETWEEN)
+        data = small_nets.make_data(BETWEEN, network, 70, seed=5)
+        for _ in range(3):
+            network.train_batch(data.x, None, data.y)
+        return network.weights_hash()
+
+    try:
+        hashes = [trained(threads) for threads in (1, 2, 3, 5, 1)]
+    finally:
+        _core.set_num_threads(0)
+    assert len(set(hashes)) == 1
 
 
 @pytest.mark.parametrize("net", RESPONSES, ids=lambda net: net.name)

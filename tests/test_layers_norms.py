@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from striate import Input, Sequential, layers, optimizers, set_random_seed
+from striate import Input, Sequential, layers, load_model, optimizers, set_random_seed
 from striate.errors import ShapeError
 
 IMAGES = np.random.default_rng(3).normal(size=(4, 5, 6, 8)).astype(np.float32)
@@ -147,6 +147,26 @@ def test_training_lowers_the_loss(stack: list[layers.Layer]) -> None:
     y = np.arange(32) % 3
     losses = model.fit(x, y, epochs=25, batch_size=16, verbose=0).history["loss"]
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_models_are_saved_and_loaded(tmp_path) -> None:
+    model = Sequential(
+        [
+            Input((5, 6, 8)),
+            layers.LocalResponseNormalization(alpha=0.5),
+            layers.SeparableConv2D(6, 3, depth_multiplier=2),
+            layers.GroupNormalization(3),
+            layers.Conv2DTranspose(4, 3, 2, output_padding=1),
+            layers.LayerNormalization((1, 2, 3)),
+            layers.DepthwiseConv2D(3, trainable=False),
+        ]
+    )
+    model.set_weights([w + 0.1 for w in model.get_weights()])
+    model.save(tmp_path / "model.striate")
+    again = load_model(tmp_path / "model.striate")
+    assert [w.path for w in again.weights] == [w.path for w in model.weights]
+    np.testing.assert_array_equal(again.predict(IMAGES), model.predict(IMAGES))
+    assert not again.layers[-1].trainable
 
 
 @pytest.mark.parametrize(
