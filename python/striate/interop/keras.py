@@ -75,18 +75,17 @@ def _from_file(model: Model, path: str, strict: bool) -> Report:
         if strict:
             report.require_complete(model.name, _MEND)
         # All of them are read before the first is set: a damaged file leaves the model as it was.
-        arrays = [(weight, array.read()) for weight, array in values]
-    for weight, values_read in arrays:
-        weight.assign(values_read)
+        arrays = [array.read() for _, array in values]
+    for (weight, _), array in zip(values, arrays, strict=True):
+        weight.assign(array)
     return report
 
 
 def _from_list(model: Model, weights: Sequence[Any], strict: bool) -> Report:
-    report = Report("the list of weights", notes=["order: get_weights of the same layers in Keras"])
+    report = Report("the list of weights", notes=["the order is that of Keras's get_weights"])
     by_name = {place.name: place for place in places.places_of(model)}
-    ours = [
-        weight for name in places.keras_order(model) for weight in by_name[name].weights.values()
-    ]
+    ordered = [by_name[name] for name in places.keras_order(model)]
+    ours = [weight for place in ordered for weight in place.weights.values()]
     arrays = [np.asarray(value) for value in weights]
     values = []
     for number, (weight, array) in enumerate(zip(ours, arrays, strict=False)):

@@ -1,7 +1,7 @@
 """Where a model's weights are: layer by layer, in striate's order and in Keras's.
 
 And what a Flatten did to the features that a layer sees. PyTorch flattens maps channel by channel
-(C, H, W), striate and Keras pixel by pixel (H, W, C), so a dense layer's rows come in another order.
+(C, H, W), striate and Keras pixel by pixel (H, W, C): a dense layer's rows come in another order.
 """
 
 from __future__ import annotations

@@ -56,15 +56,10 @@ class Report:
         )
 
     def __str__(self) -> str:
-        rows = [
-            (match.ours, match.theirs, str(match.shape), match.change) for match in self.matched
-        ]
-        header = ("weight", f"from {self.source}", "shape", "change")
-        widths = [max(len(row[i]) for row in [header, *rows]) for i in range(3)]
-        lines = [
-            "  ".join([*(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=False)), row[3]])
-            for row in [header, *rows]
-        ]
+        rows = [("weight", f"from {self.source}", "shape", "change")]
+        rows += [(m.ours, m.theirs, str(m.shape), m.change) for m in self.matched]
+        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        lines = ["  ".join([*(f"{row[i]:<{widths[i]}}" for i in range(3)), row[3]]) for row in rows]
         lines += [f"missing: {name}" for name in self.missing]
         lines += [f"unexpected: {name}" for name in self.unexpected]
         lines += [f"mismatched: {text}" for text in self.mismatched]

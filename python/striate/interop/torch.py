@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Names = Mapping[str, str] | Callable[[str], str | None]
+Modules = Mapping[str, Mapping[str, Array]]
 
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 # PyTorch's own bookkeeping: how many batches a normalisation has seen.
@@ -184,7 +185,7 @@ def _joined(module: str, name: str) -> str:
 
 def _pair(
     targets: list[Place],
-    modules: Mapping[str, Mapping[str, Array]],
+    modules: Modules,
     names: Names | None,
     model: str,
 ) -> tuple[dict[str, str], str]:
@@ -238,7 +239,7 @@ def _torchvision(layers: list[str], modules: Mapping[str, object]) -> dict[str, 
     return max(tables, key=lambda table: sum(module in modules for module in table.values()))
 
 
-def _by_shape(targets: list[Place], modules: Mapping[str, Mapping[str, Array]]) -> dict[str, str]:
+def _by_shape(targets: list[Place], modules: Modules) -> dict[str, str]:
     """Each layer gets the first module left over whose tensors have its shapes.
 
     A safetensors file is in the order of the alphabet, so numbers in names are compared as numbers.
