@@ -116,9 +116,7 @@ def torch_cases() -> Iterator[Case]:
             f"resnet{depth} v1.5", build, f"resnet{depth}", _resnet(block, blocks), variant="v1.5"
         )
         if block is own.Bottleneck:
-            yield case(
-                f"resnet{depth} v1", build, "", _resnet(block, blocks, True), variant="v1"
-            )
+            yield case(f"resnet{depth} v1", build, "", _resnet(block, blocks, True), variant="v1")
     for depth, build in (
         (20, apps.ResNet20), (32, apps.ResNet32), (44, apps.ResNet44), (56, apps.ResNet56),
         (110, apps.ResNet110),

@@ -100,7 +100,13 @@ def test_alexnet_is_the_papers_table() -> None:
             (4096,),
         ]  # fmt: skip
     by_layer = {step.name: step.cost(model.graph)["parameters"] for step in model.steps}
-    assert [by_layer[f"conv{i}"] for i in range(1, 6)] == [34_944, 307_456, 885_120, 663_936, 442_624]
+    assert [by_layer[f"conv{i}"] for i in range(1, 6)] == [
+        34_944,
+        307_456,
+        885_120,
+        663_936,
+        442_624,
+    ]
     assert [by_layer[f"fc{i}"] for i in (6, 7, 8)] == [37_752_832, 16_781_312, 4_097_000]
 
 

@@ -251,9 +251,7 @@ class Bottleneck(nn.Module):
 def _projection(maps: int, filters: int, stride: int) -> nn.Module:
     if stride == 1 and maps == filters:
         return nn.Identity()
-    return nn.Sequential(
-        nn.Conv2d(maps, filters, 1, stride, bias=False), nn.BatchNorm2d(filters)
-    )
+    return nn.Sequential(nn.Conv2d(maps, filters, 1, stride, bias=False), nn.BatchNorm2d(filters))
 
 
 class ResNet(nn.Module):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 
 from striate.errors import FormatError, MissingExtraError, StriateError
 
-MOST_ENTRIES = 100_000  # in one group
+MOST_GROUPS = 20_000
 MOST_CONFIG = 64 * 2**20  # bytes of config.json
 _SPARE = 64 * 2**20  # bytes beyond the weights and an optimizer's copies of them
 _MEMBER = "model.weights.h5"
@@ -80,7 +81,6 @@ class WeightFile:
     """The layers of the outermost model, and its configuration if the file has one."""
 
     layers: list[Stored]
-    legacy: bool
     config: Mapping[str, Any] | None
 
 
@@ -108,10 +108,10 @@ def open_weights(path: str, model_bytes: int) -> Iterator[WeightFile]:
         if zipfile.is_zipfile(path):
             config, source = _unpacked(path, model_bytes)
             with h5py.File(source, "r") as file:
-                yield _contents(path, file, config)
+                yield _Reader(path).contents(file, config)
         else:
             with h5py.File(path, "r") as file:
-                yield _contents(path, file, _legacy_config(file))
+                yield _Reader(path).contents(file, _legacy_config(file))
     except StriateError:
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
@@ -151,77 +151,97 @@ def _legacy_config(file: Any) -> Mapping[str, Any] | None:
     return None if text is None else _json(str(file.filename), text)
 
 
-def _contents(path: str, file: Any, config: Mapping[str, Any] | None) -> WeightFile:
-    for top in ("layers", "_layer_checkpoint_dependencies"):
-        if top in file:
-            return WeightFile(_layers(path, _child(path, file, top), top), False, config)
-    group = _child(path, file, "model_weights") if "model_weights" in file else file
-    names = _names(group, "layer_names")
-    if names is None:
-        raise FormatError(
-            f'{path}: has neither a group "layers" nor an attribute "layer_names": '
-            "no weight file of Keras's"
-        )
-    return WeightFile(_legacy_layers(path, group, names), True, config)
+class _Reader:
+    """Walks through a file, never out of it and not for ever."""
 
+    def __init__(self, path: str) -> None:
+        import h5py
 
-def _child(path: str, group: Any, name: str) -> Any:
-    """A group or dataset of this file itself."""
-    import h5py
+        self._h5py = h5py
+        self._path = path
+        self._groups = 0
 
-    link = group.get(name, getlink=True)
-    if not isinstance(link, h5py.HardLink):
-        raise FormatError(f"{path}: {name} is a {type(link).__name__}, which may lead anywhere")
-    return group[name]
+    def contents(self, file: Any, config: Mapping[str, Any] | None) -> WeightFile:
+        """Finds out which layout it is."""
+        for top in ("layers", "_layer_checkpoint_dependencies"):
+            if top in file:
+                return WeightFile(self.layers(self.group(file, top), top), config)
+        group = self.group(file, "model_weights") if "model_weights" in file else file
+        names = _names(group, "layer_names")
+        if names is None:
+            raise FormatError(
+                f'{self._path}: has neither a group "layers" nor an attribute "layer_names": '
+                "no weight file of Keras's"
+            )
+        return WeightFile(self.legacy_layers(group, names), config)
 
+    def layers(self, group: Any, shown: str) -> list[Stored]:
+        """What lies under /layers, or under a model inside."""
+        found = []
+        for key in group:
+            layer = self.group(group, key)
+            kind, number = _kind_and_number(key)
+            stored = Stored(f"{shown}/{key}", kind, number, None)
+            if "vars" in layer:
+                variables = self.group(layer, "vars")
+                name = variables.attrs.get("name")
+                stored.name = name if isinstance(name, str) else None
+                stored.arrays = [
+                    self.array(variables, index, f"{stored.path}/vars/{index}")
+                    for index in sorted(variables, key=int)
+                ]
+            if "layers" in layer:
+                stored.inner = self.layers(self.group(layer, "layers"), f"{stored.path}/layers")
+            found.append(stored)
+        return found
 
-def _group(path: str, parent: Any, name: str) -> Any:
-    import h5py
+    def legacy_layers(self, group: Any, names: list[str]) -> list[Stored]:
+        """The layers of these names, which the file gives in the model's order."""
+        found = []
+        for number, name in enumerate(names):
+            layer = self.group(group, name)
+            arrays = []
+            for weight in _names(layer, "weight_names") or []:
+                *parents, last = [part for part in weight.split("/") if part]
+                parent = layer
+                for part in parents:
+                    parent = self.group(parent, part)
+                arrays.append(self.array(parent, last, f"{name}/{weight}"))
+            found.append(Stored(name, "", number, name, arrays))
+        return found
 
-    group = _child(path, parent, name)
-    if not isinstance(group, h5py.Group):
-        raise FormatError(f"{path}: {name} is no group")
-    if len(group) > MOST_ENTRIES:
-        raise FormatError(f"{path}: {name} has {len(group)} entries, {MOST_ENTRIES} are the most")
-    return group
+    def group(self, parent: Any, name: str) -> Any:
+        """A group of the file itself."""
+        group = self._child(parent, name)
+        if not isinstance(group, self._h5py.Group):
+            raise FormatError(f"{self._path}: {name} is no group")
+        self._groups += 1
+        if self._groups > MOST_GROUPS or len(group) > MOST_GROUPS:
+            raise FormatError(
+                f"{self._path}: more than {MOST_GROUPS} groups, or groups in a circle"
+            )
+        return group
 
+    def array(self, parent: Any, name: str, shown: str) -> StoredArray:
+        """A dataset of the file itself, of numbers; not read yet."""
+        dataset = self._child(parent, name)
+        if not isinstance(dataset, self._h5py.Dataset):
+            raise FormatError(f"{self._path}: {shown} is no dataset")
+        if dataset.is_virtual or dataset.external:
+            raise FormatError(f"{self._path}: {shown} lies in another file")
+        if dataset.dtype.kind not in "fiu" or dataset.dtype.itemsize > 8:
+            raise FormatError(f"{self._path}: {shown} holds {dataset.dtype}, expected numbers")
+        if dataset.chunks and math.prod(dataset.chunks) > 4 * dataset.size + 2**20:
+            raise FormatError(f"{self._path}: {shown} is kept in pieces larger than itself")
+        return StoredArray(shown, dataset)
 
-def _array(path: str, parent: Any, name: str, shown: str) -> StoredArray:
-    import h5py
-
-    dataset = _child(path, parent, name)
-    if not isinstance(dataset, h5py.Dataset):
-        raise FormatError(f"{path}: {shown} is no dataset")
-    if dataset.is_virtual or dataset.external:
-        raise FormatError(f"{path}: {shown} lies in another file")
-    if dataset.dtype.kind not in "fiu" or dataset.dtype.itemsize > 8:
-        raise FormatError(f"{path}: {shown} holds {dataset.dtype}, expected numbers")
-    if dataset.chunks and np.prod(dataset.chunks, dtype=object) > 4 * dataset.size + 2**20:
-        raise FormatError(f"{path}: {shown} is kept in pieces larger than itself")
-    return StoredArray(shown, dataset)
-
-
-def _layers(path: str, group: Any, shown: str, depth: int = 0) -> list[Stored]:
-    if depth > 32:
-        raise FormatError(f"{path}: models inside models, 32 deep")
-    found = []
-    for key in group:
-        layer = _group(path, group, key)
-        kind, number = _kind_and_number(key)
-        stored = Stored(f"{shown}/{key}", kind, number, None)
-        if "vars" in layer:
-            variables = _group(path, layer, "vars")
-            name = variables.attrs.get("name")
-            stored.name = name if isinstance(name, str) else None
-            stored.arrays = [
-                _array(path, variables, index, f"{stored.path}/vars/{index}")
-                for index in sorted(variables, key=int)
-            ]
-        if "layers" in layer:
-            inner = _group(path, layer, "layers")
-            stored.inner = _layers(path, inner, f"{stored.path}/layers", depth + 1)
-        found.append(stored)
-    return found
+    def _child(self, parent: Any, name: str) -> Any:
+        link = parent.get(name, getlink=True)
+        if not isinstance(link, self._h5py.HardLink):
+            raise FormatError(
+                f"{self._path}: {name} is a {type(link).__name__}, which may lead anywhere"
+            )
+        return parent[name]
 
 
 def _kind_and_number(key: str) -> tuple[str, int]:
@@ -245,18 +265,3 @@ def _names(group: Any, attribute: str) -> list[str] | None:
         for part in parts
         for name in np.atleast_1d(part)
     ]
-
-
-def _legacy_layers(path: str, group: Any, names: list[str]) -> list[Stored]:
-    found = []
-    for number, name in enumerate(names):
-        layer = _group(path, group, name)
-        arrays = []
-        for weight in _names(layer, "weight_names") or []:
-            *parents, last = [part for part in weight.split("/") if part]
-            parent = layer
-            for part in parents:
-                parent = _group(path, parent, part)
-            arrays.append(_array(path, parent, last, f"{name}/{weight}"))
-        found.append(Stored(name, "", number, name, arrays))
-    return found
