@@ -51,7 +51,7 @@ _SUBMODULES = frozenset(
     {
         "activations", "applications", "callbacks", "cli", "datasets", "errors", "initializers",
         "layers", "losses", "metrics", "models", "optimizers", "recipes", "schedules", "utils",
-        "viz",
+        "viz", "interop",
     }
 )  # fmt: skip
 _NAMES = {

@@ -8,6 +8,7 @@ epsilon and momentum, and they are compared.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ def load_keras(
 ) -> Report:
     """Sets a model's weights from Keras's; `print` the report to see what went where.
 
-    Layers are found by name where the file's names are the model's; else, as Keras does it, the
+    Layers are found by the names that people gave them; what is left goes as Keras does it: the
     first Conv2D of the file is the model's first Conv2D, in the order of Keras's model.layers.
 
     Args:
@@ -132,22 +133,36 @@ def _has_weights(name: str, targets: Mapping[str, Place]) -> bool:
 def _matches(
     ours: list[Layer], theirs: list[Stored], model: str, report: Report
 ) -> list[tuple[Layer, Stored]]:
-    by_name = {stored.name: stored for stored in theirs if stored.name is not None}
-    names = {layer.name for layer in ours}
-    if names <= set(by_name) or (len(by_name) == len(theirs) and set(by_name) <= names):
-        report.notes.append(f"{model}: layers were paired by name")
-        return [(layer, by_name[layer.name]) for layer in ours if layer.name in by_name]
-    report.notes.append(f"{model}: the names differ, so layers were paired by class, in order")
+    """Pairs by the names that people gave; then by class, first to first.
+
+    Automatic names say nothing: conv2d_3 is another layer in every process.
+    """
+    given = {stored.name: stored for stored in theirs}
+    pairs = [
+        (layer, given[layer.name])
+        for layer in ours
+        if layer.name in given and not _is_automatic(layer)
+    ]
+    named = len(pairs)
+    taken = {id(stored) for _, stored in pairs}
     waiting: dict[str, list[Stored]] = {}
     for stored in sorted(theirs, key=lambda stored: stored.number):
-        waiting.setdefault(stored.kind, []).append(stored)
-    pairs = []
+        if id(stored) not in taken:
+            waiting.setdefault(stored.kind, []).append(stored)
+    placed = {id(layer) for layer, _ in pairs}
     for layer in ours:
         # A legacy file says no class: what it has stands in the model's order.
         queue = waiting.get(_kind(layer)) or waiting.get("")
-        if queue:
+        if id(layer) not in placed and queue:
             pairs.append((layer, queue.pop(0)))
+    report.notes.append(
+        f"{model}: {named} layers were paired by name, {len(pairs) - named} by class, in order"
+    )
     return pairs
+
+
+def _is_automatic(layer: Layer) -> bool:
+    return re.fullmatch(rf"{_kind(layer)}(_\d+)?", layer.name) is not None
 
 
 def _kind(layer: Any) -> str:
