@@ -246,6 +246,15 @@ def test_what_fits_without_strict() -> None:
     )
 
 
+def test_a_model_that_does_not_know_its_input() -> None:
+    model = striate.Sequential([layers.Dense(3, name="dense")])
+    s = {"dense.weight": numbers(3, 5), "dense.bias": numbers(3)}
+    with pytest.raises(ArgumentError, match="the input's shape is not known"):
+        load_torch(model, s)
+    model.build((None, 5))
+    assert load_torch(model, s).complete
+
+
 def test_not_a_state_dict() -> None:
     class Module:
         def state_dict(self) -> None: ...

@@ -26,7 +26,8 @@ CAFFE_MEAN = np.array([103.939, 116.779, 123.68], np.float32)
 
 
 def _torch(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return (x / np.float32(255) - TORCH_MEAN) / TORCH_DEVIATION
+    y: NDArray[np.float32] = (x / np.float32(255) - TORCH_MEAN) / TORCH_DEVIATION
+    return y
 
 
 def _caffe(x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -34,7 +35,8 @@ def _caffe(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _tf(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return x / np.float32(127.5) - np.float32(1)
+    y: NDArray[np.float32] = x / np.float32(127.5) - np.float32(1)
+    return y
 
 
 MODES: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from striate.errors import FormatError, MissingExtraError, StriateError
 
-MOST_GROUPS = 20_000
+MOST_GROUPS, MOST_DEPTH = 20_000, 32
 MOST_CONFIG = 64 * 2**20  # bytes of config.json
 _SPARE = 64 * 2**20  # bytes beyond the weights and an optimizer's copies of them
 _MEMBER = "model.weights.h5"
@@ -175,8 +175,10 @@ class _Reader:
             )
         return WeightFile(self.legacy_layers(group, names), config)
 
-    def layers(self, group: Any, shown: str) -> list[Stored]:
+    def layers(self, group: Any, shown: str, depth: int = 0) -> list[Stored]:
         """What lies under /layers, or under a model inside."""
+        if depth > MOST_DEPTH:
+            raise FormatError(f"{self._path}: models inside models {MOST_DEPTH} deep")
         found = []
         for key in group:
             layer = self.group(group, key)
@@ -191,7 +193,8 @@ class _Reader:
                     for index in sorted(variables, key=int)
                 ]
             if "layers" in layer:
-                stored.inner = self.layers(self.group(layer, "layers"), f"{stored.path}/layers")
+                inner = self.group(layer, "layers")
+                stored.inner = self.layers(inner, f"{stored.path}/layers", depth + 1)
             found.append(stored)
         return found
 

@@ -140,7 +140,8 @@ def _flattened(shape: tuple[int, ...]) -> Order | None:
         return None  # the same either way
     height, width, channels = shape
     numbers = np.arange(height * width * channels, dtype=np.intp)
-    return numbers.reshape(channels, height, width).transpose(1, 2, 0).ravel()
+    order: Order = numbers.reshape(channels, height, width).transpose(1, 2, 0).ravel()
+    return order
 
 
 def _same(a: Order | None, b: Order | None) -> bool:
