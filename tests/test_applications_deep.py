@@ -62,11 +62,7 @@ KERAS_TOTALS: list[tuple[Build, int]] = [
 ]
 
 
-def named(case: Any) -> str:
-    return getattr(case, "__name__", None) or "-".join(map(str, case.values()))
-
-
-@pytest.mark.parametrize(("build", "options", "parameters", "gmacs"), TABLE, ids=lambda x: None)
+@pytest.mark.parametrize(("build", "options", "parameters", "gmacs"), TABLE)
 def test_the_papers_counts(
     build: Build, options: dict[str, Any], parameters: int, gmacs: float
 ) -> None:
@@ -81,6 +77,16 @@ def test_googlenet_with_its_heads(variant: str, parameters: int) -> None:
     assert costs(model)["trainable"] == parameters
     assert model.output_names == ["predictions", "aux1", "aux2"]
     assert model.output_shape == [(None, 1000)] * 3
+
+
+def test_googlenet_without_its_heads_after_training() -> None:
+    model = apps.GoogLeNet(variant="torchvision", classes=5, input_shape=(33, 40, 3))
+    alone = Model(model.input, model.outputs[0])
+    assert costs(alone) == costs(
+        apps.GoogLeNet(variant="torchvision", classes=5, input_shape=(33, 40, 3), auxiliary=False)
+    )
+    x = np.random.default_rng(0).standard_normal((2, 33, 40, 3)).astype(np.float32)
+    np.testing.assert_array_equal(alone.predict(x), model.predict(x)[0])
 
 
 @pytest.mark.parametrize(("build", "parameters"), KERAS_TOTALS)

@@ -34,8 +34,8 @@ outputs "aux1" and "aux2" after the main one. Their losses count 0.3 each:
 
     model.compile("sgd", "sparse_categorical_crossentropy", loss_weights=[1.0, 0.3, 0.3])
 
-The paper drops them at test time: build with auxiliary=False and load the same weights. torchvision
-returns them in the opposite order (logits, aux2, aux1).
+The paper drops them at test time: Model(model.input, model.outputs[0]) is the network without them
+and with the same weights. torchvision returns them in the opposite order (logits, aux2, aux1).
 """
 
 from __future__ import annotations
