@@ -52,9 +52,8 @@ if TYPE_CHECKING:
 _SUBMODULES = frozenset(
     {
         "activations", "applications", "augment", "callbacks", "cli", "datasets", "errors",
-        "initializers", "layers", "losses", "metrics", "models", "optimizers", "recipes",
-        "regularizers",
-        "schedules", "utils", "viz",
+        "initializers", "interop", "layers", "losses", "metrics", "models", "optimizers", "recipes",
+        "regularizers", "schedules", "utils", "viz",
     }
 )  # fmt: skip
 _NAMES = {
