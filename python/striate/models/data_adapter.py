@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from striate import _core
 from striate.errors import ArgumentError, ShapeError
+from striate.identity import array_identity
 from striate.labels import Labels, as_array
 from striate.losses import Loss
 from striate.models.structure import Structure
@@ -44,6 +45,16 @@ class Arrays(NamedTuple):
     def samples(self) -> int:
         """N."""
         return len(self.x[0])
+
+    def identity(self) -> dict[str, Any]:
+        """JSON-able values that tell these data from others."""
+        named: dict[str, Sequence[NDArray[Any] | None]] = {
+            "x": self.x, "y": self.y, "sample_weight": self.weights or []
+        }  # fmt: skip
+        return {"samples": self.samples} | {
+            name: [None if array is None else array_identity(array) for array in arrays]
+            for name, arrays in named.items()
+        }
 
     def rows(self, rows: slice) -> Arrays:
         """These samples, without a copy."""
@@ -362,6 +373,11 @@ class BatchSource:
             return len(self._source)
         except TypeError:
             return None
+
+    def identity(self) -> dict[str, Any]:
+        """JSON-able values that tell these data from others, as far as the source says it."""
+        identity: Any = getattr(self._source, "identity", None)
+        return identity() if callable(identity) else {"source": type(self._source).__name__}
 
     def batches(self, seed: int, epoch: int) -> Iterator[tuple[Any, Any, Any]]:
         """One epoch's batches."""
