@@ -55,7 +55,9 @@ class Recipe:
     """All the choices of a training run, but for the network and the data.
 
     Attributes:
-        learning_rate: the schedule's highest.
+        learning_rate: the schedule's highest, for batches of `batch_size`.
+        scales: whether the rate goes with the batch where another size is given (Goyal et al.,
+            "Accurate, large minibatch SGD", 2017).
         schedule: "one-cycle", "cosine", "steps", "constant" or "lenet5-1998"; see `rates`.
         optimizer: the class's name in striate.optimizers.
         no_weight_decay: parts of the names of weights that do not decay.
@@ -76,9 +78,14 @@ class Recipe:
     loss: Loss = field(default_factory=SparseCategoricalCrossentropy)
     augmentation: Callable[[Size], Sequence[Transform]] | None = None
     inputs: str = "scaled"
+    scales: bool = False
+
+    def highest_rate(self, batch_size: int) -> float:
+        """The schedule's highest rate for batches of this size."""
+        return self.learning_rate * (batch_size / self.batch_size if self.scales else 1.0)
 
     def rates(
-        self, learning_rate: float | None, steps_per_epoch: int, epochs: int
+        self, learning_rate: float | None, batch_size: int, steps_per_epoch: int, epochs: int
     ) -> LearningRateSchedule:
         """The rate at each step of a run; `learning_rate` takes the place of the recipe's own.
 
@@ -86,7 +93,7 @@ class Recipe:
         `warmup_epochs`, "steps" a tenth after each of `at`, as fractions of the run, "lenet5-1998"
         the paper's, pass by pass (a given rate holds for the whole run).
         """
-        highest = learning_rate or self.learning_rate
+        highest = learning_rate or self.highest_rate(batch_size)
         options, steps = dict(self.schedule_options), steps_per_epoch * epochs
         if self.schedule == "one-cycle":
             return OneCycle(highest, steps=steps, **options)
@@ -107,12 +114,13 @@ class Recipe:
         raise ArgumentError(f"recipe {self.name}: no schedule {self.schedule!r}")
 
     def make_optimizer(
-        self, learning_rate: float | None, steps_per_epoch: int, epochs: int
+        self, learning_rate: float | None, batch_size: int, steps_per_epoch: int, epochs: int
     ) -> Optimizer:
         """The optimizer for a run of so many steps."""
         make = getattr(optimizers, self.optimizer)
         made: Optimizer = make(
-            self.rates(learning_rate, steps_per_epoch, epochs), **self.optimizer_options
+            self.rates(learning_rate, batch_size, steps_per_epoch, epochs),
+            **self.optimizer_options,
         )
         if self.no_weight_decay:
             made.exclude_from_weight_decay(var_names=self.no_weight_decay)
@@ -135,6 +143,7 @@ class Recipe:
             "loss": losses.serialize(self.loss),
             "augmentation": [repr(transform) for transform in self.transforms(size)],
             "inputs": self.inputs,
+            "scales": self.scales,
         }
 
 
@@ -235,6 +244,7 @@ CIFAR_RESNET = Recipe(
     loss=SparseCategoricalCrossentropy(label_smoothing=0.1),
     augmentation=_small_photographs,
     inputs="statistics",
+    scales=True,
 )
 CHARACTERS = replace(
     CIFAR_RESNET,
@@ -267,6 +277,7 @@ IMAGENET_RESNET = Recipe(
     loss=SparseCategoricalCrossentropy(label_smoothing=0.1),
     augmentation=_photographs,
     inputs="imagenet",
+    scales=True,
 )
 # Krizhevsky et al., 2012, and Simonyan and Zisserman, 2015: 0.01, divided by ten three times, 5e-4
 # as a penalty.
@@ -283,6 +294,7 @@ IMAGENET_PLAIN = Recipe(
     no_weight_decay=("bias",),
     augmentation=_photographs,
     inputs="imagenet",
+    scales=True,
 )
 
 RECIPES: dict[str, Recipe] = {

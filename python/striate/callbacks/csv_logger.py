@@ -38,7 +38,8 @@ class CSVLogger(Callback):
         """The file itself: a later epoch may have been logged, but not kept."""
         if self._file is None:
             return {}
-        return {"keys": self._keys, "text": self.filename.read_text(encoding="utf-8")}
+        with open(self.filename, newline="", encoding="utf-8") as file:  # line ends as they are
+            return {"keys": self._keys, "text": file.read()}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         if self._file is None or "text" not in state:

@@ -106,13 +106,19 @@ Part = Arrays | Files
 
 @dataclass(frozen=True)
 class Data:
-    """Images to train on and images to test on; `note` is set where they stand in for MNIST."""
+    """Images to train on and images to test on.
+
+    Attributes:
+        note: set where they stand in for MNIST.
+        held_out: the share of a folder's images that were kept from training, if they were.
+    """
 
     name: str
     classes: list[str]
     train: Part
     test: Part
     note: str = ""
+    held_out: float | None = None
 
     def identity(self) -> dict[str, Any]:
         """JSON-able values that tell these images from others."""
@@ -196,7 +202,7 @@ def load_folder(
     options: dict[str, Any] = {"color_mode": color_mode, "on_error": on_error}
     if in_memory is not None:
         options |= {"image_size": (in_memory, in_memory), "fit": "crop"}
-    held_out = held_out_folder(root)
+    held_out, fraction = held_out_folder(root), None
     if (root / "train").is_dir() and held_out is not None:
         if validation_split is not None:
             raise ArgumentError(
@@ -207,13 +213,14 @@ def load_folder(
     else:
         inner = root / "train" if (root / "train").is_dir() else root
         whole = ImageFolder(inner, **options)
-        kept = split_by_class(whole.labels, validation_split or DEFAULT_SPLIT, str(root))
+        fraction = validation_split or DEFAULT_SPLIT
+        kept = split_by_class(whole.labels, fraction, str(root))
         train, test = whole.subset(np.flatnonzero(~kept)), whole.subset(np.flatnonzero(kept))
     if limit is not None:
         train, test = (part.subset(some(len(part), limit)) for part in (train, test))
     if in_memory is not None:
         return Data(str(root), train.classes, Arrays(*train.load()), Arrays(*test.load()))
-    return Data(str(root), train.classes, Files(train), Files(test))
+    return Data(str(root), train.classes, Files(train), Files(test), held_out=fraction)
 
 
 def held_out_folder(root: Path) -> Path | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import numpy as np
 
 from striate.augment import Loader
 from striate.cli import inputs
@@ -20,6 +21,7 @@ from striate.cli.data import (
     is_folder,
     load_named,
     some,
+    split_by_class,
 )
 from striate.cli.networks import open_model
 from striate.cli.options import numbers, picture_options, threads_option
@@ -46,10 +48,9 @@ class Images:
 @click.argument("folder", required=False, metavar="[DIR]", type=click.Path(path_type=Path))
 @click.option(
     "--dataset",
-    default="auto",
-    show_default=True,
     metavar="NAME|DIR",
-    help=f"auto, {', '.join(NAMED)}, or a folder.",
+    help=f"{', '.join(NAMED)}; auto, which is MNIST, or the built-in digits where it cannot be "
+    "had; or a folder.  [default: what the model was trained on; auto for digits]",
 )
 @click.option("--data", type=click.Path(path_type=Path), help="Folder that holds the data set.")
 @click.option(
@@ -84,21 +85,11 @@ class Images:
 @threads_option
 @click.option("--limit", type=click.IntRange(min=1), help="Use only N of the test images.")
 def evaluate(
-    model: str,
-    folder: Path | None,
-    dataset: str,
-    data: Path | None,
-    top: list[int] | None,
-    crops: str,
-    resize: int | None,
-    preprocess: str | None,
-    labels: Path | None,
-    report: Path | None,
-    on_error: str,
-    batch_size: int | None,
-    workers: int | None,
+    model: str, folder: Path | None, dataset: str | None, data: Path | None, top: list[int] | None,
+    crops: str, resize: int | None, preprocess: str | None, labels: Path | None,
+    report: Path | None, on_error: str, batch_size: int | None, workers: int | None,
     limit: int | None,
-) -> None:
+) -> None:  # fmt: skip
     """Measure MODEL, a file or the folder of a run, on test images.
 
     The images are a data set's, or lie in a folder as DIR/CLASS/FILE, or DIR/val/CLASS/FILE, as
@@ -106,7 +97,7 @@ def evaluate(
 
     \b
       striate evaluate runs/lenet5-mnist-0
-      striate evaluate runs/resnet20-cifar10-0 --dataset cifar10 --top 1,5
+      striate evaluate runs/resnet20-cifar10-0 --top 1,5 --data DIR
       striate evaluate resnet50.safetensors imagenet/val --top 1,5 --crops 10 \\
           --resize 256 --preprocess torch --report classes.csv
     """
@@ -114,8 +105,9 @@ def evaluate(
     tops = tops_of(network, top)
     mode = inputs.mode_of(network, preprocess)
     shape = inputs.image_shape(network, mode)
-    if folder is not None and dataset != "auto":
+    if folder is not None and dataset is not None:
         raise ArgumentError(f"{folder}: give a folder or --dataset, not both")
+    dataset = dataset or inputs.dataset_of(network)
     root = folder or (Path(dataset) if is_folder(dataset) else None)
     names = names_of(network, labels)
     images = (
@@ -141,7 +133,7 @@ def evaluate(
     if report is not None:
         write_report(report, scores, images.names, tops)
         click.echo(f"every class: {report}")
-    if images.note:
+    if images.note and not isinstance(images.part, Files):  # stands at both ends, not to be missed
         click.echo(images.note)
 
 
@@ -181,8 +173,8 @@ def _in_folder(
     """
     if not root.is_dir():
         raise ArgumentError(f"no folder {root}")
-    held_out = held_out_folder(root)
-    folder = ImageFolder(held_out or root, color_mode=color, on_error=on_error)
+    inner = root / "train" if (root / "train").is_dir() else root  # where nothing else is there
+    folder = ImageFolder(held_out_folder(root) or inner, color_mode=color, on_error=on_error)
     count, note = class_count(model), ""
     if names is not None and set(folder.classes) <= set(names):
         folder = folder.with_classes(names)
@@ -197,6 +189,10 @@ def _in_folder(
         )
     elif names is not None:
         note = f"{folder.root}: its folders are not called as the classes, and are taken in order"
+    share = model.metadata.get("held_out")
+    if isinstance(share, float) and model.metadata.get("dataset") == str(root.absolute()):
+        folder = folder.subset(np.flatnonzero(split_by_class(folder.labels, share, str(root))))
+        note = f"{root}: the {len(folder):,} images that were kept from training"
     if limit is not None:
         folder = folder.subset(some(len(folder), limit))
     return Images(str(folder.root), Files(folder), names or folder.classes, note)

@@ -5,6 +5,8 @@
     classes        the classes' names, by number
     dataset        what it was trained on
     inputs         one of MODES: what is done to pixels before they go in
+    held_out       the share of a folder's images that were kept from training, where they were all
+                   in one folder
     shorter_side   what an image's shorter side becomes before the centre is cut out, where the
                    images were files
 """
@@ -130,6 +132,12 @@ def class_names(model: Model, classes: int) -> list[str] | None:
     if isinstance(names, list) and len(names) == classes:
         return [str(name) for name in names]
     return None
+
+
+def dataset_of(model: Model) -> str:
+    """The data set that it was trained on, a name or a folder; "auto" for one of digits."""
+    said = model.metadata.get("dataset")
+    return "auto" if not isinstance(said, str) or said in DIGIT_SETS else said
 
 
 def sees_digits(model: Model) -> bool:

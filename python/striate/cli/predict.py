@@ -43,15 +43,9 @@ _AT_ONCE = 16  # pictures
 @threads_option
 @click.option("--verbose", "-v", is_flag=True, help="Show how digits were prepared.")
 def predict(
-    model: str,
-    images: tuple[Path, ...],
-    top: int | None,
-    crops: str,
-    resize: int | None,
-    preprocess: str | None,
-    labels: Path | None,
-    verbose: bool,
-) -> None:
+    model: str, images: tuple[Path, ...], top: int | None, crops: str, resize: int | None,
+    preprocess: str | None, labels: Path | None, verbose: bool,
+) -> None:  # fmt: skip
     """Say what is in each of IMAGES, by MODEL (a file, or the folder of a run).
 
     Pictures of any size and kind will do. The likeliest classes are named with their probabilities;

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from striate import _core, recipes
+from striate.cli.data import is_folder
 from striate.cli.networks import Network, find_network
 from striate.cli.run_folder import RunFolder
 from striate.errors import ArgumentError, FormatError
@@ -24,7 +25,7 @@ class Settings:
     """All that the trained network depends on, but for the images themselves.
 
     Attributes:
-        dataset: a name, or a folder.
+        dataset: a name, or a folder's absolute path.
         learning_rate: None: the recipe's.
         image_size: None: the data set's, or the network's for files.
         color: "rgb" or "grayscale", of files; None: as the network is meant for.
@@ -118,6 +119,8 @@ def new_settings(network: Network, given: Mapping[str, Any]) -> Settings:
             f"{network.name}: --dataset is missing: a folder with images as DIR/train/CLASS/FILE "
             "and DIR/val/CLASS/FILE, or a data set's name"
         )
+    if is_folder(dataset):
+        dataset = str(Path(dataset).absolute())  # so that a resumed run finds it from anywhere
     name = options.pop("recipe", None)
     recipe = (
         recipes.default_recipe(network.family, dataset)

@@ -226,12 +226,16 @@ class Job:
         model.metadata = {"classes": data.classes, "dataset": data.name, "inputs": self._mode}
         if isinstance(train, Files):
             model.metadata["shorter_side"] = self.network.shorter_side(max(self.size))
+        if data.held_out is not None:
+            model.metadata["held_out"] = data.held_out
         return model
 
     def _fit(self, folder: RunFolder) -> tuple[Stopwatch, dict[str, list[float]]]:
         settings, model = self.settings, self.model
         steps = -(-len(self.data.train) // settings.batch_size)
-        optimizer = self.recipe.make_optimizer(settings.learning_rate, steps, settings.epochs)
+        optimizer = self.recipe.make_optimizer(
+            settings.learning_rate, settings.batch_size, steps, settings.epochs
+        )
         model.compile(optimizer=optimizer, **compile_arguments(model, self.recipe.loss))
         stopwatch = Stopwatch()
         callbacks: list[Callback] = [stopwatch, CSVLogger(folder.history)]
@@ -274,14 +278,13 @@ class Job:
     def _setup(self) -> str:
         """The run in words."""
         settings, data = self.settings, self.data
-        given = settings.learning_rate
-        rate = "its own" if given is None else f"{given:g}"
+        rate = settings.learning_rate or self.recipe.highest_rate(settings.batch_size)
         changes = self.recipe.transforms(self.size)
         return (
             f"{self.recipe.title}\n"
             f"{len(data.train):,} training and {len(data.test):,} test images of {data.name}, "
             f"{len(data.classes)} classes; {settings.epochs} epochs, batches of "
-            f"{settings.batch_size}, learning rate {rate}, seed {settings.seed}\n"
+            f"{settings.batch_size}, learning rate up to {rate:g}, seed {settings.seed}\n"
             + (f"augmentation: {', '.join(map(repr, changes))}\n" if changes else "")
             + f"striate {_core.__version__}, {_core.isa()}, {_core.num_threads()} threads "
             f"({_core.thread_reason()})\n"

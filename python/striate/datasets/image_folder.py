@@ -165,7 +165,8 @@ class ImageFolder:
     def identity(self) -> dict[str, Any]:
         """What a resumed run compares: how many images each class has, and a checksum of names."""
         counts = np.bincount(self.labels, minlength=len(self.classes))
-        names = [os.path.relpath(path, self.root) for path in self.paths]
+        root = os.path.join(self.root, "")
+        names = [os.fspath(path).removeprefix(root) for path in self.paths]
         return {
             "images": dict(zip(self.classes, counts.tolist(), strict=True)),
             "file_names": text_identity(names),

@@ -142,9 +142,20 @@ def read(path: Path) -> Checkpoint:
         raise FormatError(f"{path}: damaged: its checksum is not that of its contents")
     try:
         metadata = {name: json.loads(text[name]) for name in ("signature", "progress", "callbacks")}
-    except (KeyError, ValueError, RecursionError) as error:
+        _check_progress(metadata["progress"])
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise FormatError(f"{path}: damaged: {error}") from None
     return Checkpoint(path, text | metadata, tensors)
+
+
+def _check_progress(progress: Mapping[str, Any]) -> None:
+    for name in ("epoch", "epochs_trained", "iterations", "samples_seen"):
+        if type(progress[name]) is not int or progress[name] < 0:
+            raise ValueError(f"{name} is {progress[name]!r}")
+    if type(progress["stopped"]) is not bool or not isinstance(
+        progress["learning_rate"], (float, int, type(None))
+    ):
+        raise ValueError("progress has values of other kinds")
 
 
 def restore(
