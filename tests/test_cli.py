@@ -8,37 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from command_line import fail, succeed
 from striate.callbacks import CSVLogger
-from striate.cli import main
 from striate.cli.digit_image import like_mnist
 from striate.errors import DatasetNotFound, FormatError
 from striate.models import load_model
 
 TINY = ["--dataset", "digits", "--limit", "300", "--epochs", "1"]
 KEYS = {
-    "network", "dataset", "recipe", "seed", "epochs", "batch_size", "parameters", "accuracy", "test_loss",
-    "seconds", "images_per_second", "isa", "threads", "version",
+    "network", "dataset", "recipe", "seed", "epochs", "batch_size", "parameters", "accuracy",
+    "test_loss", "seconds", "images_per_second", "isa", "threads", "version",
 }  # fmt: skip
-
-
-def striate(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
-def succeed(*arguments: object) -> str:
-    result = striate(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def fail(exit_code: int, *arguments: object) -> str:
-    """What a command says that must fail cleanly, without a traceback."""
-    result = striate(*arguments)
-    assert result.exit_code == exit_code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    assert "Traceback" not in result.output
-    return result.output
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,7 @@ class CleanGroup(click.Group):
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning
+                warnings.simplefilter("always", StriateWarning)
                 return super().invoke(ctx)
         except (ArgumentError, DatasetNotFound) as error:
             raise CannotBegin(str(error)) from error

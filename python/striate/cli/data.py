@@ -219,7 +219,8 @@ def load_folder(
     if limit is not None:
         train, test = (part.subset(some(len(part), limit)) for part in (train, test))
     if in_memory is not None:
-        return Data(str(root), train.classes, Arrays(*train.load()), Arrays(*test.load()))
+        one, other = Arrays(*train.load()), Arrays(*test.load())
+        return Data(str(root), train.classes, one, other, held_out=fraction)
     return Data(str(root), train.classes, Files(train), Files(test), held_out=fraction)
 
 

@@ -144,5 +144,5 @@ def sees_digits(model: Model) -> bool:
     """Whether its images are MNIST's or alike: made so by cli.digit_image, not as photographs."""
     dataset = model.metadata.get("dataset")
     if dataset is not None:
-        return dataset in DIGIT_SETS
+        return dataset in DIGIT_SETS or model.metadata.get("inputs") == "lenet5-1998"
     return model.sample_shape in ((28, 28, 1), (32, 32, 1))

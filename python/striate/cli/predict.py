@@ -79,7 +79,9 @@ def predict(
         scores = class_scores(network, network.predict(np.ascontiguousarray(x))).mean(axis=0)
         click.echo(f"{path}")
         for label in np.argsort(-scores, kind="stable")[: top or 5]:
-            click.echo(f"{100 * scores[label]:8.2f} %  {names[label]}")
+            shown = -scores[label] if network.outputs_are_distances else 100 * scores[label]
+            unit = "" if network.outputs_are_distances else " %"
+            click.echo(f"{shown:8.2f}{unit}  {names[label]}")
 
 
 def _digits(
