@@ -66,6 +66,7 @@ class Run:
             self.callbacks.call("on_epoch_end", epoch, logs)
             if model.stop_training:
                 break
+        model.network_to_update()
         model.optimizer.finalize_variable_values()
         self.callbacks.call("on_train_end", logs)
 
