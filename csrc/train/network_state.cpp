@@ -28,7 +28,8 @@ Network::State::State(Graph g, std::vector<ValueId> out, std::uint64_t s)
       outputs(std::move(out)),
       seed(s),
       table(graph),
-      kernels(striate::kernels()) {
+      kernels(striate::kernels()),
+      values(table, seed) {
   if (outputs.empty()) throw ValueError("the network has no output");
   bool layers = false;
   for (ValueId v : outputs) {
@@ -36,12 +37,6 @@ Network::State::State(Graph g, std::vector<ValueId> out, std::uint64_t s)
     layers |= graph.nodes()[static_cast<std::size_t>(v)].op != nullptr;
   }
   if (!layers) throw ValueError("the network has no layer: its output is its input");
-  values = Storage(table.floats());
-  initialize(table, seed, values.data());
-  for (const Parameter& p : table.all()) {
-    each.push_back(values.data() + p.offset);
-    mutable_parameters.push_back(values.data() + p.offset);
-  }
   rules.resize(table.all().size());
 }
 
@@ -70,6 +65,7 @@ PlanOptions Network::State::plan_options(PlanPurpose purpose, std::int64_t batch
 }
 
 ReadyPlan& Network::State::ready(PlanPurpose purpose, std::int64_t batch) {
+  values.draw_all();
   const PlanOptions options = plan_options(purpose, batch);
   const auto key =
       std::make_tuple(purpose, options.blocking.layout, options.blocking.block_samples);
@@ -159,7 +155,7 @@ int Network::State::prepare(const Pass& pass, std::int64_t blocks, ExecutorCall*
   block_results.assign(static_cast<std::size_t>(blocks) * outputs.size(), {});
   if (back) prepare_gradients(call->shards);
   call->batch = pass.batch;
-  call->params = {each.data(), pass.ready->packed.data()};
+  call->params = {values.each(), pass.ready->packed.data()};
   call->backward_params = pass.backward_params ? *pass.backward_params : call->params;
   call->seed = seed;
   call->first_sample = samples_seen;
@@ -263,7 +259,7 @@ BatchLoss Network::State::run(const Pass& pass) {
       });
     if (pass.update) update_weights(team, pass, call.shards);
   });
-  if (pass.update_state) executor.commit(call, mutable_parameters.data());
+  if (pass.update_state) executor.commit(call, values.mutable_each());
   pass.ready->packed_version = version;
   return collect(*pass.batch, blocks);
 }

@@ -11,6 +11,7 @@
 #include "graph/parameters.h"
 #include "graph/plan.h"
 #include "striate/network.h"
+#include "train/parameter_values.h"
 #include "train/update.h"
 
 namespace striate {
@@ -77,9 +78,8 @@ struct Network::State {
   std::uint64_t seed;
   ParameterTable table;
   const KernelTable& kernels;
-  Storage values;                  // all parameters, flat
-  std::vector<const float*> each;  // a pointer to each
-  std::uint64_t version = 1;       // of `values`
+  ParameterValues values;
+  std::uint64_t version = 1;  // of `values`
 
   bool compiled = false;
   std::vector<OutputLoss> losses;  // by output
@@ -102,7 +102,6 @@ struct Network::State {
   std::vector<float* const*> shard_pointers;
   std::vector<BatchResult> block_results;  // [block][output]
   std::vector<float*> arena_pointers;
-  std::vector<float*> mutable_parameters;  // a pointer to each, for moving statistics
 };
 
 }  // namespace striate
