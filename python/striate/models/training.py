@@ -16,8 +16,9 @@ import numpy as np
 from striate import _core
 from striate.callbacks.callback import CallbackList
 from striate.errors import ArgumentError, warn_once
+from striate.models.batch_source import BatchSource
 from striate.models.compiled import Totals
-from striate.models.data_adapter import Arrays, BatchSource, class_weighted
+from striate.models.data_adapter import Arrays, class_weighted
 from striate.models.evaluation import evaluate_data, room_for_outputs
 from striate.optimizers import SDLM
 
