@@ -60,6 +60,7 @@ void Network::set_trainable(int index, bool trainable) {
 
 void Network::set_layer_trainable(const std::string& layer, bool trainable) {
   const std::lock_guard<std::mutex> lock(s_->busy);
+  s_->table.require_layer(layer);
   s_->use_average(false);
   s_->table.set_frozen(layer, !trainable);
   s_->plans.clear();
