@@ -164,6 +164,7 @@ int Network::State::prepare(const Pass& pass, std::int64_t blocks, ExecutorCall*
   call->seed = seed;
   call->first_sample = samples_seen;
   call->check_numerics = numerics;
+  call->pieces_before = pass.pieces_before;
   call->order = pass.order;
   call->dparams = shard_pointers.data();
   call->arenas = arena_pointers.data();
@@ -322,6 +323,7 @@ BatchLoss Network::State::run_in_pieces(const Pass& pass) {
       if (to[k]) to[k] += first * graph.shape(outputs[k]).size();
     Pass part = pass;
     part.batch = &piece;
+    part.pieces_before = first;
     part.outputs = &to;
     const BatchLoss r = run(part);
     const double share = static_cast<double>(piece.count) / static_cast<double>(batch.count);

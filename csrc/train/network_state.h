@@ -49,6 +49,7 @@ struct Network::State {
   struct Pass {
     ReadyPlan* ready;
     const Batch* batch;
+    std::int64_t pieces_before = 0;  // samples of the caller's batch that ran before these
     const std::vector<float*>* outputs = nullptr;
     const std::vector<float*>* input_gradients = nullptr;
     int order = 1;
