@@ -95,9 +95,7 @@ void Executor::run_action(const Action& a, const Where& w) const {
       // Made elsewhere: by gradient tasks, or where the blocks met.
       if (plan_.options.blocking.wide || s.step->part_size_backward) args.dparams = none;
       s.step->backward(args);
-      if (w.call.check_numerics)
-        for (std::size_t k = 0; k < s.inputs.size(); ++k)
-          if (args.dx[k]) check(&s, s.inputs[k], args.dx[k], w, true);
+      if (w.call.check_numerics) check_gradients(b, w);
       return;
     }
     case ActionKind::kAddGradient: {
@@ -327,6 +325,22 @@ void Executor::run_tasks(Team& team, const Stretch& stretch, const ExecutorCall&
     w.range.samples = static_cast<int>(call.batch->count);
     run_task(plan_.timeline.actions[index(i)], static_cast<int>(task), w);
   });
+  for (int i = stretch.begin; call.check_numerics && i < stretch.end; ++i)
+    check_tasks(team, plan_.timeline.actions[index(i)], call);
+}
+
+// What the tasks made together, block by block.
+void Executor::check_tasks(Team& team, const Action& a, const ExecutorCall& call) const {
+  const std::int64_t blocks = block_count(call.batch->count);
+  if (a.kind != ActionKind::kForwardTasks && a.kind != ActionKind::kBackwardTasks) return;
+  team.for_each(blocks, [&](std::int64_t block) {
+    const Where w{call, call.arenas[team.rank()], range(*call.batch, block), 0, blocks};
+    if (a.kind == ActionKind::kForwardTasks) {
+      const PlannedStep& s = plan_.steps[index(a.index)];
+      return check(&s, s.output, value(s.output, w), w, false);
+    }
+    check_gradients(plan_.backward[index(a.index)], w);
+  });
 }
 
 void Executor::run_task(const Action& a, int task, const Where& w) const {
@@ -428,6 +442,14 @@ void Executor::commit(const ExecutorCall& call, float* const* parameters) const 
 
 // ---- numerics
 
+void Executor::check_gradients(const PlannedBackward& b, const Where& w) const {
+  Pointers p;
+  const PlannedStep& s = plan_.steps[index(b.step)];
+  const BackwardArgs args = backward_args(b, w, &p);
+  for (std::size_t k = 0; k < s.inputs.size(); ++k)
+    if (args.dx[k]) check(&s, s.inputs[k], args.dx[k], w, true);
+}
+
 // Names the first layer whose values are not finite, and the sample.
 void Executor::check(const PlannedStep* step, int v, const float* data, const Where& w,
                      bool backward) const {
@@ -439,9 +461,9 @@ void Executor::check(const PlannedStep* step, int v, const float* data, const Wh
       const float e = lanes ? data[f * kLanes + n] : data[n * features + f];
       if (std::isfinite(e)) continue;
       const std::string what = std::isnan(e) ? "NaN" : "infinity";
-      const std::string where = " in sample " + std::to_string(w.range.first + n) +
-                                " of the batch, feature " + std::to_string(f) + " of " +
-                                value.shape.str();
+      const std::string where =
+          " in sample " + std::to_string(w.call.pieces_before + w.range.first + n) +
+          " of the batch, feature " + std::to_string(f) + " of " + value.shape.str();
       if (!step) throw NumericsError("input: " + what + where);
       const std::string name =
           step->node < 0 ? "a change of layout" : graph_.nodes()[index(step->node)].name;

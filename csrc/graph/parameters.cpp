@@ -28,14 +28,16 @@ ParameterTable::ParameterTable(const Graph& graph) {
   }
 }
 
+void ParameterTable::require_layer(const std::string& layer) const {
+  for (const NodeParameters& n : nodes_)
+    if (n.layer == layer) return;
+  throw ValueError("the network has no layer \"" + layer + "\"");
+}
+
 void ParameterTable::set_frozen(const std::string& layer, bool frozen) {
-  bool found = false;
-  for (NodeParameters& n : nodes_) {
-    if (n.layer != layer) continue;
-    found = true;
-    n.frozen = frozen;
-  }
-  if (!found) throw ValueError("the network has no layer \"" + layer + "\"");
+  require_layer(layer);
+  for (NodeParameters& n : nodes_)
+    if (n.layer == layer) n.frozen = frozen;
   for (Parameter& p : all_)
     if (p.layer == layer && !p.spec.fixed) p.spec.trainable = !frozen;
 }

@@ -31,6 +31,7 @@ class ParameterTable {
   // A frozen layer's parameters do not train, and it runs on its moving statistics.
   bool frozen(int node) const { return nodes_[static_cast<std::size_t>(node)].frozen; }
   // ValueError where no node has that name.
+  void require_layer(const std::string& layer) const;
   void set_frozen(const std::string& layer, bool frozen);
 
  private:

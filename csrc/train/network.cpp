@@ -64,6 +64,7 @@ void Network::set_trainable(int index, bool trainable) {
 
 void Network::set_layer_trainable(const std::string& layer, bool trainable) {
   const std::lock_guard<std::mutex> lock(s_->busy);
+  s_->table.require_layer(layer);
   s_->use_average(false);
   s_->table.set_frozen(layer, !trainable);
   s_->plans.clear();
@@ -80,6 +81,7 @@ void Network::set_regularizer(int index, double l1, double l2) {
   rule.l1 = l1;
   rule.l2 = l2;
   s_->kept_penalty_version = 0;
+  s_->plans.clear();
 }
 
 void Network::set_weight_decay(int index, bool on) {
@@ -216,6 +218,9 @@ BatchLoss Network::gradients(const Batch& batch, bool training,
   pass.reduce = &reduce;
   BatchLoss result = s_->run(pass);
   result.loss += s_->penalty();
+  for (std::size_t i = 0; i < input_gradients.size(); ++i)  // of inputs that nothing reads
+    if (input_gradients[i] && pass.ready->plan.inputs[i] < 0)
+      std::fill_n(input_gradients[i], batch.count * input_shape(i).size(), 0.0f);
   if (!parameter_gradients.empty())
     for (std::size_t i = 0; i < s_->table.all().size(); ++i) {
       const Parameter& p = s_->table.all()[i];
