@@ -1,4 +1,4 @@
-"""How much memory a training step of the deep networks takes, in striate and in PyTorch, in one run.
+"""How much memory a training step of the deep networks takes, in striate and in PyTorch.
 
     python benchmarks/memory.py [--networks resnet152,vgg19] [--batch 8] [--steps 1,3]
                                 [--threads N] [--json FILE] [--python torch=PYTHON]
