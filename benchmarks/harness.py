@@ -10,7 +10,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
@@ -104,6 +105,46 @@ def use_cpus(threads: int | None) -> int:
         cpus = cpus[:threads]
         os.sched_setaffinity(0, cpus)
     return len(cpus)
+
+
+def start_workers(
+    peers: Sequence[str],
+    benchmark: str,
+    threads: int,
+    folder: Path,
+    pythons: Sequence[str] = (),
+) -> list[Worker]:
+    """The peers that could be started and have loaded the images; others are named and left out.
+
+    A peer's script is PEER_BENCHMARK.py, which loads what it needs from `folder`. pythons:
+    "PEER=PYTHON", the interpreter that has a peer, where that isn't this one.
+    """
+    chosen = dict(pair.split("=", 1) for pair in pythons)
+    workers = []
+    for name in peers:
+        log = folder / f"{name}.log"
+        python = chosen.get(name, sys.executable)
+        worker = Worker(name, f"{name}_{benchmark}.py", threads, log, python)
+        try:
+            worker.call("load", folder=str(folder), threads=threads)
+            workers.append(worker)
+        except PeerError as error:
+            print(f"left out: {error}")
+            worker.close()
+    return workers
+
+
+def fma_peak(workers: Sequence[Worker]) -> Callable[[], float] | None:
+    """The machine's limit, measured by striate on the threads that all peers use."""
+    for worker in workers:
+        if worker.name == "striate":
+            measure = partial(worker.call, "fma_peak", threads=use_cpus(None))
+            try:
+                measure()
+                return measure
+            except PeerError as error:
+                print(f"no FMA peak: {error}")
+    return None
 
 
 def in_turn(measurements: Mapping[Key, Callable[[], float]], rounds: int) -> dict[Key, list[float]]:

@@ -62,23 +62,6 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def start_workers(arguments: argparse.Namespace, threads: int, folder: Path) -> list[Worker]:
-    """The peers that could be started and have loaded the images; others are named and left out."""
-    pythons = dict(pair.split("=", 1) for pair in arguments.python)
-    workers = []
-    for name in arguments.peers:
-        chosen = {"python": pythons[name]} if name in pythons else {}
-        log = folder / f"{name}.log"
-        worker = Worker(name, f"{name}_lenet5.py", threads, log, **chosen)
-        try:
-            worker.call("load", folder=str(folder), threads=threads)
-            workers.append(worker)
-        except PeerError as error:
-            print(f"left out: {error}")
-            worker.close()
-    return workers
-
-
 def fastest_setting(worker: Worker, batch: int, available: int) -> tuple[str, dict[str, float]]:
     """The setting with the most images/s in short passes, the first not counted; and all."""
     images = min(TRIAL_IMAGES, available) // batch * batch
@@ -113,7 +96,7 @@ def measure_training(
             measurements[key] = partial(
                 worker.call, "train", setting=setting, batch=batch, images=images
             )
-    peak = fma_peak(workers)
+    peak = harness.fma_peak(workers)
     if peak is not None:
         measurements["peak"] = peak
     samples = harness.in_turn(measurements, repeats)
@@ -121,19 +104,6 @@ def measure_training(
         speeds = [result["images"] / seconds for seconds in samples[key]]
         result["images_per_second"] = harness.summary(speeds)
     return results, samples.get("peak", [])
-
-
-def fma_peak(workers: Sequence[Worker]) -> Callable[[], float] | None:
-    """The machine's limit, measured by striate on the threads that all peers use."""
-    for worker in workers:
-        if worker.name == "striate":
-            measure = partial(worker.call, "fma_peak", threads=harness.use_cpus(None))
-            try:
-                measure()
-                return measure
-            except PeerError as error:
-                print(f"no FMA peak: {error}")
-    return None
 
 
 def measure_inference(workers: Sequence[Worker], repeats: int) -> dict[tuple[str, str], Any]:
@@ -197,7 +167,9 @@ def main() -> None:
         folder = Path(name)
         lenet5_data.save(folder, x, y)
         try:
-            workers = start_workers(arguments, threads, folder)
+            workers = harness.start_workers(
+                arguments.peers, "lenet5", threads, folder, arguments.python
+            )
             if not workers:
                 raise SystemExit("no peer could be started")
             for worker in workers:

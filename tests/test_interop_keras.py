@@ -112,6 +112,18 @@ def test_weights_h5_by_class(tmp_path: Path, top: str, names: dict[str, str] | N
     assert_loaded(model)
 
 
+def test_names_that_are_no_strings(tmp_path: Path) -> None:
+    path = tmp_path / "network.weights.h5"
+    with h5py.File(path, "w") as file:
+        write_keras3(file, {group: group for group in GROUPS})
+        for i, group in enumerate(GROUPS):
+            no_name = [3, [b"a", b"b"], [], h5py.Empty("f4")][i]
+            file[f"layers/{group}/vars"].attrs["name"] = no_name
+    model = network()
+    assert load_keras(model, path).complete
+    assert_loaded(model)
+
+
 def test_eleven_of_a_class(tmp_path: Path) -> None:
     path = tmp_path / "dense.weights.h5"
     with h5py.File(path, "w") as file:
@@ -417,6 +429,19 @@ def test_damaged_files(tmp_path: Path, damage: str) -> None:
     with pytest.raises(FormatError, match="network.weights.h5"):
         load_keras(model, path)
     assert model.weights_hash() == before
+
+
+@pytest.mark.parametrize("size", [0, 183, 4096, 2**64 - 8, 2**64 - 40])
+def test_a_damaged_table_of_names_does_not_hang(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "network.weights.h5"
+    with h5py.File(path, "w") as file:
+        write_keras3(file)
+    data = bytearray(path.read_bytes())
+    heap = data.index(b"GCOL")
+    data[heap + 24 : heap + 32] = size.to_bytes(8, "little")  # of the heap's first name
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match="its table of names is damaged"):
+        load_keras(network(), path)
 
 
 def test_damaged_archives(tmp_path: Path) -> None:

@@ -275,6 +275,25 @@ def test_each_output_is_warned_about_its_activation() -> None:
     compiled([losses.SparseCategoricalCrossentropy(), "mse"])
 
 
+def test_an_image_of_classes_beside_a_label() -> None:
+    inputs = Input((6, 6, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="tanh")(inputs)
+    pixels = layers.Conv2D(3, 1, activation="softmax", name="pixels")(x)
+    label = layers.Dense(2, name="label")(layers.GlobalAveragePooling2D()(x))
+    model = Model(inputs, [pixels, label])
+    model.compile(
+        "sgd", ["sparse_categorical_crossentropy", "mse"], metrics=[["accuracy"], ["mae"]]
+    )
+    images = RNG.normal(size=(10, 6, 6, 3)).astype(np.float32)
+    classes = RNG.integers(0, 3, (10, 6, 6))
+    logs = model.evaluate(images, [classes, TARGETS[:10]], verbose=0, return_dict=True)
+    p, _ = model.predict(images)
+    own = np.take_along_axis(p.astype(np.float64), classes[..., None], axis=-1)
+    assert logs["pixels_loss"] == pytest.approx(-np.log(own).mean(), rel=1e-5)
+    assert logs["pixels_accuracy"] == pytest.approx((p.argmax(axis=-1) == classes).mean())
+    model.fit(images, [classes, TARGETS[:10]], batch_size=4, verbose=0)
+
+
 def test_auxiliary_heads_as_in_googlenet() -> None:
     x = inputs = Input((8, 8, 3))
     x = layers.Conv2D(4, 3, padding="same", activation="relu")(x)

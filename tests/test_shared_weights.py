@@ -207,6 +207,10 @@ def test_a_model_that_shares_nothing_has_nothing_to_do() -> None:
     assert encoder.materialize().shared == []
     auto.predict(X)
     assert encoder.materialize().shared == auto.materialize().shared == [auto.get_layer("code")]
+    del encoder
+    gc.collect()
+    auto.predict(X)
+    assert auto.materialize().shared == []
 
 
 def test_frozen_in_one_model_is_frozen_in_all() -> None:

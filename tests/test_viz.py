@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from striate import layers, viz
 from striate.applications import MLP, LeNet5, LeNet5_1998
 from striate.errors import ArgumentError, MissingExtraError, ShapeError
-from striate.models import Sequential
+from striate.models import Model, Sequential
 
 RNG = np.random.default_rng(0)
 HISTORY = {
@@ -97,6 +97,18 @@ def test_feature_maps_are_the_layers_outputs() -> None:
     np.testing.assert_allclose(maps["b"].ravel(), model.predict(image[None])[0])
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_feature_maps_of_a_graph() -> None:
+    inputs = layers.Input((6, 6, 2))
+    stem = layers.Conv2D(3, 3, padding="same", name="stem")(inputs)
+    total = layers.Add(name="sum")([stem, layers.Conv2D(3, 1, name="side")(inputs)])
+    output = layers.Dense(2)(layers.GlobalAveragePooling2D()(total))
+    model = Model(inputs, output)
+    image = RNG.normal(size=(6, 6, 2)).astype(np.float32)
+    maps = viz.feature_maps(model, image)
+    assert list(maps) == ["stem", "side", "sum"]
+    np.testing.assert_allclose(maps["sum"], maps["stem"] + maps["side"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("build, side", [(LeNet5, 28), (LeNet5_1998, 32)])

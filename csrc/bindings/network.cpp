@@ -204,8 +204,11 @@ py::array_t<float> copy_out(const Shape& shape, const float* values) {
 }
 
 Shape parameter_shape(const Network& net, int index) {
-  net.parameter(index);  // throws for a bad index
-  return net.parameters()[static_cast<std::size_t>(index)].shape;
+  const std::vector<ParameterInfo> all = net.parameters();
+  if (index < 0 || static_cast<std::size_t>(index) >= all.size())
+    throw ValueError("the network has " + std::to_string(all.size()) +
+                     " parameters, there is no number " + std::to_string(index));
+  return all[static_cast<std::size_t>(index)].shape;
 }
 
 void set_parameter(Network& net, int index, const Floats& value) {
@@ -288,7 +291,9 @@ void bind_network(py::module_& m) {
           "graph"_a, "outputs"_a, "seed"_a = 0);
   cls.def("parameters", &parameter_list);
   cls.def("get_parameter", [](const Network& net, int index) {
-    return copy_out(parameter_shape(net, index), net.parameter(index));
+    py::array_t<float> values = new_array(parameter_shape(net, index));
+    net.copy_parameter(index, values.mutable_data());
+    return values;
   });
   cls.def("set_parameter", &set_parameter);
   cls.def("set_trainable", &Network::set_trainable);

@@ -95,9 +95,7 @@ void Executor::run_action(const Action& a, const Where& w) const {
       // Made elsewhere: by gradient tasks, or where the blocks met.
       if (plan_.options.blocking.wide || s.step->part_size_backward) args.dparams = none;
       s.step->backward(args);
-      if (w.call.check_numerics)
-        for (std::size_t k = 0; k < s.inputs.size(); ++k)
-          if (args.dx[k]) check(&s, s.inputs[k], args.dx[k], w, true);
+      if (w.call.check_numerics) check_gradients(b, w);
       return;
     }
     case ActionKind::kAddGradient: {
@@ -209,61 +207,6 @@ void Executor::run_loss(int output, const Where& w) const {
   result.correct += a.correct;
 }
 
-// ---- what steps get
-
-StepArgs Executor::step_args(const PlannedStep& s, const ParameterView& params, const Where& w,
-                             bool backward, Pointers* p) const {
-  for (std::size_t k = 0; k < s.inputs.size(); ++k) p->x[k] = value(s.inputs[k], w);
-  StepArgs a;
-  a.samples = w.range.samples;
-  a.training = plan_.options.training;
-  a.keep = plan_.keeps_for_backward();
-  a.random = {w.call.seed, static_cast<std::uint32_t>(s.node),
-              w.call.first_sample + static_cast<std::uint32_t>(w.range.first)};
-  a.x = p->x;
-  a.params = params.each + s.first_parameter;
-  const Place& packed = backward ? s.packed_backward : s.packed;
-  a.packed = plan_.packs_persist ? params.packed + packed.offset : at(packed, w);
-  if (s.folded >= 0) {
-    p->folded[0] = params.packed + s.folded_weights.offset;
-    p->folded[1] = p->folded[0] + align_up(s.folded_kernel);
-    a.params = p->folded;
-  }
-  a.common = at(s.common, w);
-  a.saved = at(s.saved, w);
-  return a;
-}
-
-ForwardArgs Executor::forward_args(const PlannedStep& s, const Where& w, Pointers* p) const {
-  ForwardArgs a;
-  static_cast<StepArgs&>(a) = step_args(s, w.call.params, w, false, p);
-  a.scratch = at(s.scratch, w);
-  a.y = value(s.output, w);
-  return a;
-}
-
-BackwardArgs Executor::backward_args(const PlannedBackward& b, const Where& w, Pointers* p) const {
-  static float* const kFrozen[kMaxStepInputs] = {};
-  const PlannedStep& s = plan_.steps[index(b.step)];
-  BackwardArgs a;
-  static_cast<StepArgs&>(a) = step_args(s, w.call.backward_params, w, true, p);
-  a.scratch = at(s.scratch_backward, w);
-  a.y = value(s.output, w);
-  a.dy = gradient(s.output, w);
-  for (std::size_t k = 0; k < s.inputs.size(); ++k)
-    p->dx[k] = !b.wants_input[k] ? nullptr
-               : b.adds_input[k] ? at(b.added[k], w)
-                                 : gradient(s.inputs[k], w);
-  a.dx = p->dx;
-  a.dparams = b.wants_parameters ? w.call.dparams[w.shard] + s.first_parameter : kFrozen;
-  // The shard's first block overwrites.
-  const bool later =
-      !plan_.options.blocking.wide && w.range.block > w.shard * w.blocks / w.call.shards;
-  a.accumulate = b.adds_parameters || later;
-  a.order = w.call.order;
-  return a;
-}
-
 // ---- over the whole batch
 
 void Executor::run_once(const Action& a, const ExecutorCall& call) const {
@@ -284,18 +227,6 @@ void Executor::run_once(const Action& a, const ExecutorCall& call) const {
   for (std::int64_t shard = 1; shard < call.shards; ++shard)
     for (int p = s.first_parameter; p < s.first_parameter + s.parameter_count; ++p)
       std::fill_n(call.dparams[shard][p], table_.all()[index(p)].spec.shape.size(), 0.0f);
-}
-
-MeetArgs Executor::meet_args(const PlannedStep& s, bool backward, const Where& w) const {
-  MeetArgs m;
-  m.parts = at(backward ? s.parts_backward : s.parts, w);
-  m.part_floats = (backward ? s.parts_backward : s.parts).floats;
-  m.blocks = w.blocks;
-  m.block_samples = plan_.options.blocking.block_samples;
-  m.samples = w.call.batch->count;
-  m.params = (backward ? w.call.backward_params : w.call.params).each + s.first_parameter;
-  m.common = at(s.common, w);
-  return m;
 }
 
 int Executor::task_count(const Action& a) const {
@@ -326,6 +257,22 @@ void Executor::run_tasks(Team& team, const Stretch& stretch, const ExecutorCall&
     Where w{call, call.arenas[team.rank()], {0, 0, 0}, 0, blocks};
     w.range.samples = static_cast<int>(call.batch->count);
     run_task(plan_.timeline.actions[index(i)], static_cast<int>(task), w);
+  });
+  for (int i = stretch.begin; call.check_numerics && i < stretch.end; ++i)
+    check_tasks(team, plan_.timeline.actions[index(i)], call);
+}
+
+// What the tasks made together, block by block.
+void Executor::check_tasks(Team& team, const Action& a, const ExecutorCall& call) const {
+  const std::int64_t blocks = block_count(call.batch->count);
+  if (a.kind != ActionKind::kForwardTasks && a.kind != ActionKind::kBackwardTasks) return;
+  team.for_each(blocks, [&](std::int64_t block) {
+    const Where w{call, call.arenas[team.rank()], range(*call.batch, block), 0, blocks};
+    if (a.kind == ActionKind::kForwardTasks) {
+      const PlannedStep& s = plan_.steps[index(a.index)];
+      return check(&s, s.output, value(s.output, w), w, false);
+    }
+    check_gradients(plan_.backward[index(a.index)], w);
   });
 }
 
@@ -367,66 +314,15 @@ void Executor::gradient_by_blocks(const PlannedBackward& b, const Where& whole) 
   }
 }
 
-// ---- parameters
-
-void Executor::fold(const PlannedStep& s, const ParameterView& params) const {
-  const float* const* own = params.each + s.first_parameter;
-  const int first = table_.first(s.folded);
-  float* kernel = params.packed + s.folded_weights.offset;
-  float* bias = kernel + align_up(s.folded_kernel);
-  std::vector<float> scale(index(static_cast<int>(s.folded_channels)));
-  graph_.nodes()[index(s.folded)].op->fold(s.folded_channels, params.each + first, scale.data(),
-                                           bias);
-  const auto channels = static_cast<std::int32_t>(s.folded_channels);
-  kernels_.channel_affine_channels(s.folded_kernel / s.folded_channels, channels, scale.data(),
-                                   nullptr, own[0], kernel);
-  if (s.parameter_count > 1)  // a bias of the layer's own
-    kernels_.channel_affine_channels(1, channels, scale.data(), bias, own[1], bias);
-}
-
-void Executor::pack_step(const PlannedStep& s, bool backward, int task, const ParameterView& params,
-                         float* packed) const {
-  PackArgs a;
-  const float* folded[2];
-  a.params = params.each + s.first_parameter;
-  if (s.folded >= 0) {
-    folded[0] = params.packed + s.folded_weights.offset;
-    folded[1] = folded[0] + align_up(s.folded_kernel);
-    a.params = folded;
-  }
-  a.backward = backward;
-  a.task = task;
-  a.packed = packed;
-  s.step->pack(a);
-}
-
-void Executor::pack(Team& team, const ParameterView& params, bool backward) const {
-  const auto steps = static_cast<std::int64_t>(plan_.steps.size());
-  bool folds = false;
-  for (const PlannedStep& s : plan_.steps) folds |= s.folded >= 0;
-  if (folds)
-    team.for_each(steps, [&](std::int64_t i) {
-      const PlannedStep& s = plan_.steps[static_cast<std::size_t>(i)];
-      if (s.folded >= 0) fold(s, params);
-    });
-  if (!plan_.packs_persist) return;
-  team.for_each(steps, [&](std::int64_t i) {
-    const PlannedStep& s = plan_.steps[static_cast<std::size_t>(i)];
-    for (int task = 0; task < s.step->pack_tasks; ++task) {
-      if (s.packed.floats) pack_step(s, false, task, params, params.packed + s.packed.offset);
-      if (backward && s.packed_backward.floats)
-        pack_step(s, true, task, params, params.packed + s.packed_backward.offset);
-    }
-  });
-}
-
-void Executor::commit(const ExecutorCall& call, float* const* parameters) const {
-  const Where w{call, nullptr, {0, 0, 0}, 0, block_count(call.batch->count)};
-  for (const PlannedStep& s : plan_.steps)
-    if (s.step->has_state) s.step->commit(at(s.common, w), parameters + s.first_parameter);
-}
-
 // ---- numerics
+
+void Executor::check_gradients(const PlannedBackward& b, const Where& w) const {
+  Pointers p;
+  const PlannedStep& s = plan_.steps[index(b.step)];
+  const BackwardArgs args = backward_args(b, w, &p);
+  for (std::size_t k = 0; k < s.inputs.size(); ++k)
+    if (args.dx[k]) check(&s, s.inputs[k], args.dx[k], w, true);
+}
 
 // Names the first layer whose values are not finite, and the sample.
 void Executor::check(const PlannedStep* step, int v, const float* data, const Where& w,
@@ -439,9 +335,9 @@ void Executor::check(const PlannedStep* step, int v, const float* data, const Wh
       const float e = lanes ? data[f * kLanes + n] : data[n * features + f];
       if (std::isfinite(e)) continue;
       const std::string what = std::isnan(e) ? "NaN" : "infinity";
-      const std::string where = " in sample " + std::to_string(w.range.first + n) +
-                                " of the batch, feature " + std::to_string(f) + " of " +
-                                value.shape.str();
+      const std::string where =
+          " in sample " + std::to_string(w.call.pieces_before + w.range.first + n) +
+          " of the batch, feature " + std::to_string(f) + " of " + value.shape.str();
       if (!step) throw NumericsError("input: " + what + where);
       const std::string name =
           step->node < 0 ? "a change of layout" : graph_.nodes()[index(step->node)].name;

@@ -30,6 +30,7 @@ struct ExecutorCall {
   std::uint64_t seed = 0;
   std::uint32_t first_sample = 0;  // global number of the batch's first sample: keys dropout
   bool check_numerics = false;
+  std::int64_t pieces_before = 0;  // samples of the caller's batch in earlier runs, for messages
   int order = 1;
   std::int64_t shards = 1;                 // of the gradient; wide plans have one
   float* const* const* dparams = nullptr;  // by shard, by parameter
@@ -104,6 +105,8 @@ class Executor {
   BackwardArgs backward_args(const PlannedBackward& b, const Where& w, Pointers* p) const;
   MeetArgs meet_args(const PlannedStep& s, bool backward, const Where& w) const;
   void gradient_by_blocks(const PlannedBackward& b, const Where& w) const;
+  void check_tasks(Team& team, const Action& action, const ExecutorCall& call) const;
+  void check_gradients(const PlannedBackward& b, const Where& w) const;
   void check(const PlannedStep* step, int value, const float* data, const Where& w,
              bool backward) const;
 

@@ -1,5 +1,6 @@
 #include "striate/graph.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/checked.h"
@@ -28,11 +29,14 @@ int Graph::share(const Op& op, const std::vector<Shape>& inputs, std::string* na
   if (!first.op || std::strcmp(first.op->kind(), op.kind()) != 0)
     throw ValueError("two layers are named \"" + *name + "\"");
   const auto mine = op.parameters(inputs), theirs = first.op->parameters(input_shapes(first));
-  for (std::size_t i = 0; i < theirs.size(); ++i)
-    if (i >= mine.size() || mine[i].shape != theirs[i].shape)
-      throw ShapeError(*name + " (" + op.kind() + "): is shared, and its " + theirs[i].name +
-                       " has shape " + theirs[i].shape.str() + "; for this input it would need " +
-                       (i < mine.size() ? mine[i].shape.str() : "none"));
+  const auto shape_of = [](const std::vector<ParameterSpec>& specs, std::size_t i) {
+    return i < specs.size() ? specs[i].shape.str() : std::string("none");
+  };
+  for (std::size_t i = 0; i < std::max(mine.size(), theirs.size()); ++i)
+    if (i >= mine.size() || i >= theirs.size() || mine[i].shape != theirs[i].shape)
+      throw ShapeError(*name + " (" + op.kind() + "): is shared, and its " +
+                       (i < theirs.size() ? theirs : mine)[i].name + " has shape " +
+                       shape_of(theirs, i) + "; for this use it would need " + shape_of(mine, i));
   int& use = uses_[owner];
   do {
     ++use;

@@ -8,7 +8,7 @@ namespace striate {
 
 int MemoryPlanner::add(std::int64_t floats, bool fixed) {
   const int id = static_cast<int>(buffers_.size());
-  buffers_.push_back({align_up(floats), fixed, id, {}, {}, 0, 0});
+  buffers_.push_back({floats, fixed, id, {}, {}, 0, 0});
   return id;
 }
 
@@ -89,10 +89,10 @@ std::int64_t MemoryPlanner::place(Arena arena) {
     std::int64_t& offset = b->place.offset;
     for (const Buffer* p : placed) {
       if (p->begin > b->end || b->begin > p->end) continue;
-      if (offset + b->floats <= p->place.offset) break;
-      offset = std::max(offset, p->place.offset + p->floats);
+      if (offset + align_up(b->floats) <= p->place.offset) break;
+      offset = std::max(offset, p->place.offset + align_up(p->floats));
     }
-    total = std::max(total, checked_add(offset, b->floats));
+    total = std::max(total, checked_add(offset, align_up(b->floats)));
     placed.insert(std::upper_bound(placed.begin(), placed.end(), b,
                                    [](const Buffer* x, const Buffer* y) {
                                      return x->place.offset < y->place.offset;

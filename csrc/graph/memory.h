@@ -12,6 +12,8 @@ namespace striate {
 // time; what crosses stretches is there for every block of the batch.
 enum class Arena { kNone, kThread, kBatch, kFixed };
 
+// In kBatch the blocks follow each other without a gap, so that what runs over the whole batch
+// finds all samples in a row; a buffer begins on a cache line, its later blocks need not.
 struct Place {
   Arena arena = Arena::kNone;
   std::int64_t offset = 0;  // floats; in kBatch times the number of blocks
@@ -26,9 +28,9 @@ class MemoryPlanner {
   int add(std::int64_t floats, bool fixed = false);
   void write(int buffer, int time);
   void read(int buffer, int time);
-  // Lets `later`, first written at `time`, live in `earlier`'s memory, unless one would overwrite
-  // what the other's readers still want. `same_values`: what is "written" at `time` is what is
-  // there already. Returns whether it does.
+  // Lets `later`, first written at `time`, live in `earlier`'s memory, unless they differ in size
+  // or one would overwrite what the other's readers still want. `same_values`: what is "written" at
+  // `time` is what is there already. Returns whether it does.
   bool share(int earlier, int later, int time, bool same_values = false);
 
   // Places everything, largest first, each at the lowest offset that is free for all its life.

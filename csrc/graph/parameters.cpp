@@ -28,14 +28,16 @@ ParameterTable::ParameterTable(const Graph& graph) {
   }
 }
 
+void ParameterTable::require_layer(const std::string& layer) const {
+  for (const NodeParameters& n : nodes_)
+    if (n.layer == layer) return;
+  throw ValueError("the network has no layer \"" + layer + "\"");
+}
+
 void ParameterTable::set_frozen(const std::string& layer, bool frozen) {
-  bool found = false;
-  for (NodeParameters& n : nodes_) {
-    if (n.layer != layer) continue;
-    found = true;
-    n.frozen = frozen;
-  }
-  if (!found) throw ValueError("the network has no layer \"" + layer + "\"");
+  require_layer(layer);
+  for (NodeParameters& n : nodes_)
+    if (n.layer == layer) n.frozen = frozen;
   for (Parameter& p : all_)
     if (p.layer == layer && !p.spec.fixed) p.spec.trainable = !frozen;
 }
@@ -106,9 +108,6 @@ double draw(const ParameterSpec& p, const NormalDraws& draws, std::uint32_t i) {
 
 void draw_orthogonal(const Parameter& p, const RandomStream& stream, float* w) {
   const Shape& shape = p.spec.shape;
-  if (shape.rank() < 2)
-    throw ValueError(p.name + ": an orthogonal initializer is for weights of at least two axes, " +
-                     "these are " + shape.str());
   const std::int64_t cols = shape[shape.rank() - 1];
   fill_orthogonal(stream, shape.size() / cols, cols, p.spec.initializer.first, w);
   for (std::size_t k = 0; k < p.spec.mask.size(); ++k)
@@ -117,25 +116,32 @@ void draw_orthogonal(const Parameter& p, const RandomStream& stream, float* w) {
 
 }  // namespace
 
-void initialize(const ParameterTable& table, std::uint64_t seed, float* flat) {
-  for (std::size_t i = 0; i < table.all().size(); ++i) {
-    const Parameter& p = table.all()[i];
-    const NormalDraws draws(seed, static_cast<std::uint32_t>(i));
-    float* w = flat + p.offset;
-    const std::int64_t n = p.spec.shape.size();
-    if (p.spec.initializer.kind == InitializerKind::kOrthogonal && p.spec.values.empty()) {
-      draw_orthogonal(p, draws.first(), w);
-      continue;
-    }
-    for (std::int64_t k = 0; k < n; ++k) {
-      const auto at = static_cast<std::size_t>(k);
-      if (!p.spec.values.empty())
-        w[k] = p.spec.values[at];
-      else if (!p.spec.mask.empty() && !p.spec.mask[at])
-        w[k] = 0.0f;
-      else
-        w[k] = static_cast<float>(draw(p.spec, draws, static_cast<std::uint32_t>(k)));
-    }
+void check_initializer(const Parameter& p) {
+  if (!drawn_by_entry(p) && p.spec.shape.rank() < 2)
+    throw ValueError(p.name + ": an orthogonal initializer is for weights of at least two axes, " +
+                     "these are " + p.spec.shape.str());
+}
+
+bool drawn_by_entry(const Parameter& p) {
+  return p.spec.initializer.kind != InitializerKind::kOrthogonal || !p.spec.values.empty();
+}
+
+void initialize(const ParameterTable& table, std::size_t i, std::uint64_t seed, std::int64_t begin,
+                std::int64_t end, float* w) {
+  const Parameter& p = table.all()[i];
+  const NormalDraws draws(seed, static_cast<std::uint32_t>(i));
+  if (!drawn_by_entry(p)) {
+    draw_orthogonal(p, draws.first(), w);
+    return;
+  }
+  for (std::int64_t k = begin; k < end; ++k) {
+    const auto at = static_cast<std::size_t>(k);
+    if (!p.spec.values.empty())
+      w[k] = p.spec.values[at];
+    else if (!p.spec.mask.empty() && !p.spec.mask[at])
+      w[k] = 0.0f;
+    else
+      w[k] = static_cast<float>(draw(p.spec, draws, static_cast<std::uint32_t>(k)));
   }
 }
 

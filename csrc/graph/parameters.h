@@ -31,6 +31,7 @@ class ParameterTable {
   // A frozen layer's parameters do not train, and it runs on its moving statistics.
   bool frozen(int node) const { return nodes_[static_cast<std::size_t>(node)].frozen; }
   // ValueError where no node has that name.
+  void require_layer(const std::string& layer) const;
   void set_frozen(const std::string& layer, bool frozen);
 
  private:
@@ -44,7 +45,13 @@ class ParameterTable {
   std::int64_t floats_ = 0;
 };
 
-// Fills `flat` as each parameter's initializer says; parameter i draws from stream (seed, i).
-void initialize(const ParameterTable& table, std::uint64_t seed, float* flat);
+// Throws ValueError for an initializer that does not suit the parameter's shape.
+void check_initializer(const Parameter& parameter);
+// Whether entries can be drawn one by one; an orthogonal matrix is drawn as a whole.
+bool drawn_by_entry(const Parameter& parameter);
+// Fills entries begin to end - 1 of parameter i, values `w`, as its initializer says, from stream
+// (seed, i); all of them where they are not drawn by entry.
+void initialize(const ParameterTable& table, std::size_t i, std::uint64_t seed, std::int64_t begin,
+                std::int64_t end, float* w);
 
 }  // namespace striate

@@ -70,33 +70,53 @@ struct SampleLanes {
   }
 };
 
+// Deviations of a channel from `m`, summed with their squares; a chunk of pixels at a time, so that
+// no long sum loses digits.
+struct Deviations {
+  V sum, square;
+};
+STRIATE_INLINE Deviations lane_deviations(int64_t pixels, int64_t step, const float* x,
+                                          const SampleLanes& lanes, V m) {
+  Deviations all = {zero(), zero()};
+  for (int64_t first = 0; first < pixels; first += kChunkPixels) {
+    Deviations chunk = {zero(), zero()};
+    for (int64_t p = first; p < least(first + kChunkPixels, pixels); ++p) {
+      for (int q = 0; q < lanes.parts; ++q) {
+        V d = lanes.load_part(x + p * step, q) - m;
+        // Lanes without a sample held zero: their deviation is not the batch's.
+        if (q + 1 == lanes.parts) {
+          float kept[kWidth];
+          for (int i = 0; i < kWidth; ++i) kept[i] = 0.0f;
+          store_tail(kept, d, lanes.last);
+          d = load(kept);
+        }
+        chunk.sum = chunk.sum + d;
+        chunk.square = fma(d, d, chunk.square);
+      }
+    }
+    all.sum = all.sum + chunk.sum;
+    all.square = all.square + chunk.square;
+  }
+  return all;
+}
+
+// Twice: what the first mean's rounding left is the mean of the deviations from it.
 void channel_moments_samples(int64_t pixels, int32_t channels, int32_t samples, const float* x,
                              float* mean, float* m2) {
   const SampleLanes lanes(samples);
   const int64_t step = static_cast<int64_t>(channels) * kLanes;
   const float count = static_cast<float>(pixels) * static_cast<float>(samples);
   for (int32_t c = 0; c < channels; ++c, x += kLanes) {
-    V sum = zero(), square = zero();
+    V sum = zero();
     for (int64_t p = 0; p < pixels; ++p) {
       for (int q = 0; q < lanes.parts; ++q) sum = sum + lanes.load_part(x + p * step, q);
     }
-    mean[c] = hsum(sum) / count;
-    const V m = splat(mean[c]);
-    for (int64_t p = 0; p < pixels; ++p) {
-      for (int q = 0; q < lanes.parts; ++q) {
-        const V all = lanes.load_part(x + p * step, q) - m;
-        // Lanes without a sample held zero: their deviation is not the batch's.
-        V d = all;
-        if (q + 1 == lanes.parts) {
-          float kept[kWidth];
-          for (int i = 0; i < kWidth; ++i) kept[i] = 0.0f;
-          store_tail(kept, all, lanes.last);
-          d = load(kept);
-        }
-        square = fma(d, d, square);
-      }
-    }
-    m2[c] = hsum(square);
+    const float first = hsum(sum) / count;
+    const Deviations rest = lane_deviations(pixels, step, x, lanes, splat(first));
+    const float shift = hsum(rest.sum) / count;
+    const float square = hsum(rest.square) - count * shift * shift;
+    mean[c] = first + shift;
+    m2[c] = square > 0.0f ? square : 0.0f;
   }
 }
 

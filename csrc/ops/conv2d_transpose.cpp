@@ -24,40 +24,33 @@ class Conv2DTransposeStep final : public Step {
         position_floats_(samples_layout_ ? kLanes : 1),
         x_padding_(input_gradient_padding(g)),
         dy_padding_(forward_padding(g)),
-        forward_(input_gradient_passes(g, x_padding_), o.layout, k_),
-        input_gradient_(one(forward_pass(g, dy_padding_)), o.layout, k_) {
+        forward_(input_gradient_passes(g, x_padding_), x_padding_, 1, o.layout, k_),
+        input_gradient_(one(forward_pass(g, dy_padding_)), dy_padding_, 1, o.layout, k_) {
     backward_reads_x = true;
     packed_size = forward_.packed_size();
     packed_backward_size = input_gradient_.packed_size();
-    x_floats_ = align_up(x_padding_.positions() * position_floats_);
-    dy_floats_ = align_up(dy_padding_.positions() * position_floats_);
-    scratch_size = checked_add(x_floats_, dy_floats_);
+    // The weight gradient's: x squared (second order), and dy with its columns padded.
+    x_floats_ = align_up(g.oh * g.ow * g.oc * position_floats_);
+    const std::int64_t dy_floats = align_up(dy_padding_.positions() * position_floats_);
+    scratch_size = std::max({forward_.scratch_floats(), input_gradient_.scratch_floats(),
+                             checked_add(x_floats_, dy_floats)});
   }
 
   void pack(const PackArgs& a) const override {
-    (a.backward ? input_gradient_ : forward_).pack(a.params[0], a.packed);
+    (a.backward ? input_gradient_ : forward_).pack(a.params[0], 0, 1, a.packed);
   }
 
   void forward(const ForwardArgs& a) const override {
-    for (int n = 0; n < image_count(a); ++n) {
-      const float* x = a.x[0] + n * x_image();
-      if (x_padding_.needed()) {
-        x_padding_.copy(x, position_floats_, 0, x_padding_.rows, a.scratch);
-        x = a.scratch;
-      }
-      forward_.run(x, a.packed, bias_ ? a.params[1] : nullptr, a.y + n * y_image());
-    }
+    for (int n = 0; n < image_count(a); ++n)
+      forward_.run(a.x[0] + n * x_image(), a.packed, bias_ ? a.params[1] : nullptr, a.scratch,
+                   a.y + n * y_image());
   }
 
   void backward(const BackwardArgs& a) const override {
     for (int n = 0; n < image_count(a); ++n) {
       const float* dy = a.dy + n * y_image();
-      if (dy_padding_.needed()) {
-        dy_padding_.copy(dy, position_floats_, 0, dy_padding_.rows, a.scratch + x_floats_);
-        dy = a.scratch + x_floats_;
-      }
       if (a.dparams[0]) weight_gradient(a, n, dy);
-      if (a.dx[0]) input_gradient_.run(dy, a.packed, nullptr, a.dx[0] + n * x_image());
+      if (a.dx[0]) input_gradient_.run(dy, a.packed, nullptr, a.scratch, a.dx[0] + n * x_image());
     }
     if (!bias_ || !a.dparams[1]) return;
     const auto bias_grad = samples_layout_ ? k_.bias_grad_samples : k_.bias_grad_channels;
@@ -78,8 +71,12 @@ class Conv2DTransposeStep final : public Step {
   std::int64_t x_image() const { return g_.oh * g_.ow * g_.oc * position_floats_; }
   std::int64_t y_image() const { return g_.h * g_.w * g_.c * position_floats_; }
 
-  // dy: of image n, its columns padded.
+  // dy: of image n.
   void weight_gradient(const BackwardArgs& a, int n, const float* dy) const {
+    if (dy_padding_.needed()) {
+      dy_padding_.copy(dy, position_floats_, 0, dy_padding_.rows, a.scratch + x_floats_);
+      dy = a.scratch + x_floats_;
+    }
     const float* x = a.x[0] + n * x_image();
     if (a.order == 2) {
       k_.multiply(x_image(), x, x, a.scratch);
@@ -102,7 +99,7 @@ class Conv2DTransposeStep final : public Step {
   std::int64_t position_floats_;
   ColumnPadding x_padding_, dy_padding_;
   PackedPasses forward_, input_gradient_;
-  std::int64_t x_floats_ = 0, dy_floats_ = 0;
+  std::int64_t x_floats_ = 0;
 };
 
 // Output pixels of one axis, and of them how many lie before the first whole window position.

@@ -1,18 +1,14 @@
 #include "ops/conv_step.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "core/checked.h"
 #include "core/storage.h"
+#include "ops/packed_passes.h"
 
 namespace striate {
 namespace {
 
-constexpr float kNoFloor = -std::numeric_limits<float>::infinity();
-// Positions of a padded copy: 128 KiB, an eighth of an L2, so that the copy is still there when the
-// tiles read it, beside their weights.
-constexpr std::int64_t kBandPositions = std::int64_t{1} << 15;
 // Pixels of a weight gradient's band, at least, so that loading and storing its tiles stays cheap.
 constexpr std::int64_t kBandPixels = 96;
 // Outputs whose weight gradient one task makes: their tile of it stays in L2 (4608 rows of 32: 590
@@ -20,13 +16,6 @@ constexpr std::int64_t kBandPixels = 96;
 constexpr std::int64_t kSliceOutputs = 32, kWideSliceOutputs = 64, kWideSliceFrom = 512;
 constexpr std::int64_t kGradientTasks = 8;  // at least, where the shape allows
 constexpr int kPackTasks = 8;
-
-// One pass's weights in the packed buffer, group after group.
-struct PackedPass {
-  ConvPassTables tables;
-  std::vector<Band> bands;
-  std::int64_t at, group_size;
-};
 
 // What one gradient task owns: outputs [first, end) of a group, runs [run, run_end).
 struct GradientSlice {
@@ -42,38 +31,37 @@ class ConvStep : public Step {
         mask_(std::move(mask)),
         k_(*o.kernels),
         samples_layout_(o.layout == Layout::kSamples),
+        position_floats_(samples_layout_ ? kLanes : 1),
         x_padding_(forward_padding(g)),
-        dy_padding_(input_gradient_padding(g)) {
+        dy_padding_(input_gradient_padding(g)),
+        forward_(one(forward_pass(g, x_padding_)), x_padding_, g.groups, o.layout, k_),
+        input_gradient_(input_gradient_passes(g, dy_padding_), dy_padding_, g.groups, o.layout,
+                        k_) {
     backward_reads_x = true;
-    position_floats_ = samples_layout_ ? kLanes : 1;
-    images_ = samples_layout_ ? 1 : o.block_samples;
-    forward_ = place(forward_pass(g, x_padding_), x_padding_, &packed_size);
-    for (ConvPassTables& t : input_gradient_passes(g, dy_padding_))
-      input_gradient_.push_back(place(std::move(t), dy_padding_, &packed_backward_size));
+    packed_size = forward_.packed_size();
+    packed_backward_size = input_gradient_.packed_size();
+    const std::int64_t images = samples_layout_ ? 1 : o.block_samples;
     x_floats_ = align_up(x_padding_.positions() * position_floats_);
     // Small images of a block are summed in one go, so that their copies are all kept.
-    whole_block_ = samples_layout_ || images_ * x_floats_ <= kBandPositions;
-    gradient_bands_ = cut_bands(forward_.tables, x_padding_,
+    whole_block_ = samples_layout_ || images * x_floats_ <= kBandPositions;
+    gradient_bands_ = cut_bands(forward_[0], x_padding_,
                                 std::max(kBandPositions, kBandPixels * x_padding_.channels));
-    task_scratch_size = band_floats(gradient_bands_, x_padding_);
-    scratch_size = std::max(band_floats(forward_.bands, x_padding_),
-                            whole_block_ ? images_ * x_floats_ : task_scratch_size);
-    for (const PackedPass& p : input_gradient_)
-      scratch_size = std::max(scratch_size, band_floats(p.bands, dy_padding_));
+    task_scratch_size = band_floats(gradient_bands_, x_padding_, position_floats_);
+    scratch_size = std::max({forward_.scratch_floats(), input_gradient_.scratch_floats(),
+                             whole_block_ ? images * x_floats_ : task_scratch_size});
     if (o.wide && mask_.empty() && !samples_layout_) cut_gradient();
     if (!samples_layout_) pack_tasks = kPackTasks;
   }
 
   void pack(const PackArgs& a) const override {
-    if (!a.backward) return pack_pass(forward_, a.params[0], a.task, a.packed);
-    for (const PackedPass& p : input_gradient_) pack_pass(p, a.params[0], a.task, a.packed);
+    (a.backward ? input_gradient_ : forward_).pack(a.params[0], a.task, pack_tasks, a.packed);
   }
 
   void forward(const ForwardArgs& a) const override {
     const std::int64_t x_image = g_.h * g_.w * g_.c, y_image = g_.oh * g_.ow * g_.oc;
     for (std::int64_t n = 0; n < image_count(a); ++n)
-      run(forward_, x_padding_, a.x[0] + n * x_image, a.packed, bias_ ? a.params[1] : nullptr,
-          a.scratch, a.y + n * y_image);
+      forward_.run(a.x[0] + n * x_image, a.packed, bias_ ? a.params[1] : nullptr, a.scratch,
+                   a.y + n * y_image);
   }
 
   void backward(const BackwardArgs& a) const override {
@@ -82,9 +70,7 @@ class ConvStep : public Step {
     if (!a.dx[0]) return;
     const std::int64_t x_image = g_.h * g_.w * g_.c, y_image = g_.oh * g_.ow * g_.oc;
     for (std::int64_t n = 0; n < image_count(a); ++n)
-      for (const PackedPass& p : input_gradient_)
-        run(p, dy_padding_, a.dy + n * y_image, a.packed, nullptr, a.scratch,
-            a.dx[0] + n * x_image);
+      input_gradient_.run(a.dy + n * y_image, a.packed, nullptr, a.scratch, a.dx[0] + n * x_image);
   }
 
   // The last task is the bias's.
@@ -97,80 +83,13 @@ class ConvStep : public Step {
   }
 
  private:
+  static std::vector<ConvPassTables> one(ConvPassTables tables) {
+    std::vector<ConvPassTables> v;
+    v.push_back(std::move(tables));
+    return v;
+  }
   std::int64_t image_count(const StepArgs& a) const { return samples_layout_ ? 1 : a.samples; }
-  std::int32_t run_count() const { return static_cast<std::int32_t>(forward_.tables.runs.size()); }
-
-  int tile(const ConvPass& p) const {
-    return samples_layout_ ? k_.samples_tile(p.cols, p.outputs) : k_.channels_tile;
-  }
-
-  std::int64_t band_floats(const std::vector<Band>& bands, const ColumnPadding& x) const {
-    std::int64_t rows = 0;
-    for (const Band& b : bands) rows = std::max(rows, b.x_rows);
-    return align_up(rows * x.pitch() * x.channels * position_floats_);
-  }
-
-  PackedPass place(ConvPassTables tables, const ColumnPadding& x, std::int64_t* total) const {
-    const std::int64_t pad = samples_layout_ ? 1 : k_.vector_width;
-    const std::int64_t width = (tables.pass.outputs + pad - 1) / pad * pad;
-    const std::int64_t size = align_up(checked_mul(tables.pass.depth, width));
-    const bool whole = samples_layout_ || !x.needed();
-    std::vector<Band> bands =
-        cut_bands(tables, x, whole ? std::numeric_limits<std::int64_t>::max() / 2 : kBandPositions);
-    PackedPass p{std::move(tables), std::move(bands), *total, size};
-    *total = checked_add(*total, checked_mul(size, g_.groups));
-    return p;
-  }
-
-  // A task packs every pack_tasks-th tile.
-  void pack_pass(const PackedPass& p, const float* w, int task, float* packed) const {
-    const ConvPass& pass = p.tables.pass;
-    const int width = tile(pass), pad = samples_layout_ ? 1 : k_.vector_width;
-    const std::int64_t tiles = (pass.outputs + width - 1) / width;
-    for (std::int64_t i = task; i < tiles * g_.groups; i += pack_tasks) {
-      const std::int64_t g = i / tiles;
-      const auto o = static_cast<std::int32_t>(i % tiles * width);
-      k_.pack(w + g * p.tables.w_group + o * p.tables.weight_step, p.tables.weight_rows.data(),
-              p.tables.weight_step, std::min(width, pass.outputs - o), pass.depth, width, pad,
-              packed + p.at + g * p.group_size + std::int64_t{o} * pass.depth);
-    }
-  }
-
-  // The band's rows of x, padded where that is needed, as if row 0 of x were there.
-  const float* banded(const ColumnPadding& padding, const Band& band, const float* x,
-                      float* scratch) const {
-    if (!padding.needed()) return x;
-    padding.copy(x, position_floats_, band.x_first, band.x_rows, scratch);
-    return scratch - band.x_first * padding.pitch() * padding.channels * position_floats_;
-  }
-
-  static ConvPass band_pass(const ConvPass& whole, const Band& band) {
-    ConvPass pass = whole;
-    pass.rows = band.end - band.begin;
-    pass.row_runs += 2 * band.begin;
-    return pass;
-  }
-
-  // One image (or one block of samples in lanes), every group.
-  void run(const PackedPass& p, const ColumnPadding& padding, const float* image,
-           const float* packed, const float* bias, float* scratch, float* y) const {
-    const ConvPassTables& t = p.tables;
-    for (const Band& band : p.bands) {
-      const ConvPass pass = band_pass(t.pass, band);
-      const float* x = banded(padding, band, image, scratch) +
-                       (t.x_origin + band.begin * pass.x_row) * position_floats_;
-      for (std::int64_t g = 0; g < g_.groups; ++g) {
-        const float* xg = x + g * t.x_group * position_floats_;
-        const float* wg = packed + p.at + g * p.group_size;
-        const float* bg = bias ? bias + g * g_.group_out() : nullptr;
-        float* yg = y + (t.y_origin + band.begin * pass.y_row + g * t.y_group) * position_floats_;
-        if (samples_layout_)
-          k_.conv_samples(pass, xg, wg, bg, kNoFloor, yg);
-        else
-          k_.conv_channels(pass, xg, wg, 0, bg, kNoFloor, yg);
-      }
-    }
-  }
+  std::int32_t run_count() const { return static_cast<std::int32_t>(forward_[0].runs.size()); }
 
   // ---- weight gradient, block by block
 
@@ -201,7 +120,7 @@ class ConvStep : public Step {
   }
 
   void block_gradient(const BackwardArgs& a) const {
-    const ConvPassTables& t = forward_.tables;
+    const ConvPassTables& t = forward_[0];
     std::int64_t x_image;
     const float* x = prepared_x(a, &x_image);
     const std::int64_t pixels = g_.oh * g_.ow;
@@ -243,7 +162,7 @@ class ConvStep : public Step {
   // Image after image, band after band: a band of x stays in L2 for all the slice's tiles, which
   // gather in dw.
   void slice_gradient(const BackwardArgs& a, const GradientSlice& s) const {
-    const ConvPassTables& t = forward_.tables;
+    const ConvPassTables& t = forward_[0];
     const std::int64_t x_image = g_.h * g_.w * g_.c, y_image = g_.oh * g_.ow * g_.oc;
     float* dw = a.dparams[0] + s.group * t.w_group + s.first;
     bool accumulate = a.accumulate;
@@ -260,9 +179,9 @@ class ConvStep : public Step {
       }
   }
 
-  // As banded(), with squares for the second order.
+  // As band_of(), with squares for the second order.
   const float* band_of_x(const BackwardArgs& a, const Band& band, const float* x) const {
-    if (a.order == 1) return banded(x_padding_, band, x, a.scratch);
+    if (a.order == 1) return band_of(x_padding_, band, x, 1, a.scratch);
     const std::int64_t row = x_padding_.pitch() * g_.c;
     x_padding_.copy(x, 1, band.x_first, band.x_rows, a.scratch);
     k_.multiply(band.x_rows * row, a.scratch, a.scratch, a.scratch);
@@ -274,13 +193,13 @@ class ConvStep : public Step {
   std::vector<float> mask_;
   const KernelTable& k_;
   bool samples_layout_;
+  std::int64_t position_floats_;
   ColumnPadding x_padding_, dy_padding_;
-  PackedPass forward_{};
-  std::vector<PackedPass> input_gradient_;
+  PackedPasses forward_, input_gradient_;
   std::vector<Band> gradient_bands_;
   std::vector<GradientSlice> slices_;
   bool whole_block_ = false;
-  std::int64_t images_ = 1, position_floats_ = 1, x_floats_ = 0;
+  std::int64_t x_floats_ = 0;
 };
 
 }  // namespace

@@ -197,8 +197,12 @@ class DenseWide final : public DenseStep {
     if (!a.dparams[0]) return;
     const std::int64_t end = std::min((task + 1) * kTaskInputs, s_.inputs);
     // A tile's rows across all outputs: that many streams of stores.
-    for (std::int64_t i = task * kTaskInputs; i < end; i += kStreams)
-      weight_rows(a, a.x[0] + i, std::min(kStreams, end - i), i);
+    for (std::int64_t i = task * kTaskInputs; i < end; i += kStreams) {
+      if (a.order == 2)
+        squared_rows(a, std::min(kStreams, end - i), i);
+      else
+        weight_rows(a, a.x[0] + i, std::min(kStreams, end - i), i);
+    }
   }
 
   // Block by block only for what has no tasks: masked weights, which nothing deep has.
@@ -226,6 +230,21 @@ class DenseWide final : public DenseStep {
     p.pass.x_col = s_.inputs;
     k_.conv_wgrad_channels(p.pass, 0, 1, 1, x, 0, a.dy, 0, a.dparams[0] + first * s_.outputs,
                            s_.outputs, a.accumulate);
+  }
+
+  // Of squares of x (second order), some samples at a time.
+  void squared_rows(const BackwardArgs& a, std::int64_t rows, std::int64_t first) const {
+    float squared[kLanes * kStreams];
+    for (std::int64_t n = 0; n < a.samples; n += kLanes) {
+      const std::int64_t count = std::min<std::int64_t>(kLanes, a.samples - n);
+      for (std::int64_t k = 0; k < count; ++k) {
+        const float* x = a.x[0] + (n + k) * s_.inputs + first;
+        k_.multiply(rows, x, x, squared + k * rows);
+      }
+      const ProductPass p(count, rows, s_.outputs);
+      k_.conv_wgrad_channels(p.pass, 0, 1, 1, squared, 0, a.dy + n * s_.outputs, 0,
+                             a.dparams[0] + first * s_.outputs, s_.outputs, a.accumulate || n > 0);
+    }
   }
 };
 

@@ -1,5 +1,6 @@
 #include "ops/packed_passes.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -11,14 +12,45 @@ namespace {
 constexpr float kNoFloor = -std::numeric_limits<float>::infinity();
 }
 
-PackedPasses::PackedPasses(std::vector<ConvPassTables> passes, Layout layout,
-                           const KernelTable& kernels)
-    : k_(kernels), samples_layout_(layout == Layout::kSamples) {
+std::int64_t band_floats(const std::vector<Band>& bands, const ColumnPadding& padding,
+                         std::int64_t position_floats) {
+  std::int64_t rows = 0;
+  for (const Band& b : bands) rows = std::max(rows, b.x_rows);
+  return align_up(rows * padding.pitch() * padding.channels * position_floats);
+}
+
+ConvPass band_pass(const ConvPass& whole, const Band& band) {
+  ConvPass pass = whole;
+  pass.rows = band.end - band.begin;
+  pass.row_runs += 2 * band.begin;
+  return pass;
+}
+
+const float* band_of(const ColumnPadding& padding, const Band& band, const float* x,
+                     std::int64_t position_floats, float* scratch) {
+  if (!padding.needed()) return x;
+  padding.copy(x, position_floats, band.x_first, band.x_rows, scratch);
+  return scratch - band.x_first * padding.pitch() * padding.channels * position_floats;
+}
+
+PackedPasses::PackedPasses(std::vector<ConvPassTables> passes, const ColumnPadding& padding,
+                           std::int64_t groups, Layout layout, const KernelTable& kernels)
+    : padding_(padding),
+      groups_(groups),
+      k_(kernels),
+      samples_layout_(layout == Layout::kSamples),
+      position_floats_(samples_layout_ ? kLanes : 1) {
+  // Without copies there is nothing to keep in L2, and blocks of samples in lanes are small.
+  const bool whole = samples_layout_ || !padding.needed();
+  const std::int64_t most = whole ? std::numeric_limits<std::int64_t>::max() / 2 : kBandPositions;
   for (ConvPassTables& t : passes) {
     const std::int64_t width = (std::int64_t{t.pass.outputs} + pad() - 1) / pad() * pad();
     const std::int64_t size = align_up(checked_mul(t.pass.depth, width));
-    passes_.push_back({std::move(t), packed_size_});
-    packed_size_ = checked_add(packed_size_, size);
+    std::vector<Band> bands = cut_bands(t, padding, most);
+    if (padding.needed())
+      scratch_floats_ = std::max(scratch_floats_, band_floats(bands, padding, position_floats_));
+    passes_.push_back({std::move(t), std::move(bands), packed_size_, size});
+    packed_size_ = checked_add(packed_size_, checked_mul(size, groups));
   }
 }
 
@@ -26,25 +58,41 @@ int PackedPasses::tile(const ConvPass& pass) const {
   return samples_layout_ ? k_.samples_tile(pass.cols, pass.outputs) : k_.channels_tile;
 }
 
-void PackedPasses::pack(const float* w, float* packed) const {
-  for (const Pass& p : passes_) {
+void PackedPasses::pack(const float* w, int task, int tasks, float* packed) const {
+  for (const PackedPass& p : passes_) {
     const ConvPassTables& t = p.tables;
-    k_.pack(w, t.weight_rows.data(), t.weight_step, t.pass.outputs, t.pass.depth, tile(t.pass),
-            pad(), packed + p.at);
+    const int width = tile(t.pass);
+    const std::int64_t tiles = (t.pass.outputs + width - 1) / width;
+    for (std::int64_t i = task; i < tiles * groups_; i += tasks) {
+      const std::int64_t g = i / tiles;
+      const auto o = static_cast<std::int32_t>(i % tiles * width);
+      k_.pack(w + g * t.w_group + o * t.weight_step, t.weight_rows.data(), t.weight_step,
+              std::min(width, t.pass.outputs - o), t.pass.depth, width, pad(),
+              packed + p.at + g * p.group_size + std::int64_t{o} * t.pass.depth);
+    }
   }
 }
 
-void PackedPasses::run(const float* x, const float* packed, const float* bias, float* y) const {
-  const std::int64_t position = samples_layout_ ? kLanes : 1;
-  for (const Pass& p : passes_) {
-    const ConvPassTables& t = p.tables;
-    const float* const from = x + t.x_origin * position;
-    float* const to = y + t.y_origin * position;
-    if (samples_layout_)
-      k_.conv_samples(t.pass, from, packed + p.at, bias, kNoFloor, to);
-    else
-      k_.conv_channels(t.pass, from, packed + p.at, 0, bias, kNoFloor, to);
-  }
+void PackedPasses::run(const float* image, const float* packed, const float* bias, float* scratch,
+                       float* y) const {
+  for (const PackedPass& p : passes_)
+    for (const Band& band : p.bands) {
+      const ConvPassTables& t = p.tables;
+      const ConvPass pass = band_pass(t.pass, band);
+      const float* x = band_of(padding_, band, image, position_floats_, scratch) +
+                       (t.x_origin + band.begin * pass.x_row) * position_floats_;
+      float* to = y + (t.y_origin + band.begin * pass.y_row) * position_floats_;
+      for (std::int64_t g = 0; g < groups_; ++g) {
+        const float* xg = x + g * t.x_group * position_floats_;
+        const float* wg = packed + p.at + g * p.group_size;
+        const float* bg = bias ? bias + g * pass.outputs : nullptr;
+        float* yg = to + g * t.y_group * position_floats_;
+        if (samples_layout_)
+          k_.conv_samples(pass, xg, wg, bg, kNoFloor, yg);
+        else
+          k_.conv_channels(pass, xg, wg, 0, bg, kNoFloor, yg);
+      }
+    }
 }
 
 }  // namespace striate

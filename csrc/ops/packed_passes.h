@@ -1,5 +1,6 @@
 #pragma once
-// Convolution passes with their weights packed for a layout, for steps other than conv2d's own.
+// Convolution passes with their weights packed for a layout, cut into bands: what convolutions,
+// their input gradients and transposed convolutions run.
 #include <cstdint>
 #include <vector>
 
@@ -8,29 +9,50 @@
 
 namespace striate {
 
+struct PackedPass {
+  ConvPassTables tables;
+  std::vector<Band> bands;
+  std::int64_t at, group_size;  // of its weights in the packed buffer, group after group
+};
+
 class PackedPasses {
  public:
-  // `passes` of one group.
-  PackedPasses(std::vector<ConvPassTables> passes, Layout layout, const KernelTable& kernels);
+  // Passes over the same x, which has `padding`'s columns.
+  PackedPasses(std::vector<ConvPassTables> passes, const ColumnPadding& padding,
+               std::int64_t groups, Layout layout, const KernelTable& kernels);
 
-  std::int64_t packed_size() const { return packed_size_; }  // floats
+  std::int64_t packed_size() const { return packed_size_; }        // floats
+  std::int64_t scratch_floats() const { return scratch_floats_; }  // of run()
   const ConvPassTables& operator[](std::size_t i) const { return passes_[i].tables; }
-  void pack(const float* w, float* packed) const;
-  // One image, or one block of samples in lanes. bias: by output channel, or null.
-  void run(const float* x, const float* packed, const float* bias, float* y) const;
+
+  // Every `tasks`-th tile from `task` on.
+  void pack(const float* w, int task, int tasks, float* packed) const;
+  // One image, or one block of samples in lanes, not padded. bias: by output channel, or null.
+  void run(const float* x, const float* packed, const float* bias, float* scratch, float* y) const;
 
  private:
-  struct Pass {
-    ConvPassTables tables;
-    std::int64_t at;  // of its weights in the packed buffer
-  };
   int tile(const ConvPass& pass) const;
   int pad() const { return samples_layout_ ? 1 : k_.vector_width; }
 
+  ColumnPadding padding_;
+  std::int64_t groups_;
   const KernelTable& k_;
   bool samples_layout_;
-  std::int64_t packed_size_ = 0;
-  std::vector<Pass> passes_;
+  std::int64_t position_floats_, packed_size_ = 0, scratch_floats_ = 0;
+  std::vector<PackedPass> passes_;
 };
+
+// Positions of a band's padded copy, at most: 128 KiB, an eighth of an L2, so that the copy is
+// still there when the tiles read it, beside their weights.
+constexpr std::int64_t kBandPositions = std::int64_t{1} << 15;
+
+// Floats of the largest band's copy.
+std::int64_t band_floats(const std::vector<Band>& bands, const ColumnPadding& padding,
+                         std::int64_t position_floats);
+// The rows of a pass that a band has.
+ConvPass band_pass(const ConvPass& whole, const Band& band);
+// A band's rows of x, copied to scratch where they need padding, as if row 0 of x were there.
+const float* band_of(const ColumnPadding& padding, const Band& band, const float* x,
+                     std::int64_t position_floats, float* scratch);
 
 }  // namespace striate

@@ -37,15 +37,19 @@ std::vector<ParameterInfo> Network::parameters() const {
   return infos;
 }
 
-const float* Network::parameter(int index) const { return s_->each[s_->index(index)]; }
+const float* Network::parameter(int index) const {
+  const std::lock_guard<std::mutex> lock(s_->busy);
+  return s_->values.at(s_->index(index));
+}
+
+void Network::copy_parameter(int index, float* to) const {
+  const std::lock_guard<std::mutex> lock(s_->busy);
+  s_->values.copy(s_->index(index), to);
+}
 
 void Network::set_parameter(int index, const float* values) {
   const std::lock_guard<std::mutex> lock(s_->busy);
-  const ParameterSpec& spec = s_->table.all()[s_->index(index)].spec;
-  float* to = s_->values.data() + s_->table.all()[static_cast<std::size_t>(index)].offset;
-  const std::int64_t n = spec.shape.size();
-  for (std::int64_t i = 0; i < n; ++i)
-    to[i] = spec.mask.empty() || spec.mask[static_cast<std::size_t>(i)] ? values[i] : 0.0f;
+  s_->values.set(s_->index(index), values);
   ++s_->version;
 }
 
@@ -60,6 +64,7 @@ void Network::set_trainable(int index, bool trainable) {
 
 void Network::set_layer_trainable(const std::string& layer, bool trainable) {
   const std::lock_guard<std::mutex> lock(s_->busy);
+  s_->table.require_layer(layer);
   s_->use_average(false);
   s_->table.set_frozen(layer, !trainable);
   s_->plans.clear();
@@ -76,6 +81,7 @@ void Network::set_regularizer(int index, double l1, double l2) {
   rule.l1 = l1;
   rule.l2 = l2;
   s_->kept_penalty_version = 0;
+  s_->plans.clear();
 }
 
 void Network::set_weight_decay(int index, bool on) {
@@ -84,12 +90,14 @@ void Network::set_weight_decay(int index, bool on) {
 }
 
 std::uint64_t Network::weights_hash() const {
+  const std::lock_guard<std::mutex> lock(s_->busy);
+  s_->values.draw_all();
   std::uint64_t h = 0xcbf29ce484222325u;
-  for (std::size_t i = 0; i < s_->each.size(); ++i) {
+  for (std::size_t i = 0; i < s_->table.all().size(); ++i) {
     const std::size_t n = static_cast<std::size_t>(s_->table.all()[i].spec.shape.size());
     for (std::size_t k = 0; k < n; ++k) {
       std::uint32_t bits;
-      std::memcpy(&bits, s_->each[i] + k, sizeof(bits));
+      std::memcpy(&bits, s_->values.each()[i] + k, sizeof(bits));
       for (int byte = 0; byte < 4; ++byte, bits >>= 8) h = (h ^ (bits & 0xff)) * 0x100000001b3u;
     }
   }
@@ -212,6 +220,9 @@ BatchLoss Network::gradients(const Batch& batch, bool training,
   pass.reduce = &reduce;
   BatchLoss result = s_->run(pass);
   result.loss += s_->penalty();
+  for (std::size_t i = 0; i < input_gradients.size(); ++i)  // of inputs that nothing reads
+    if (input_gradients[i] && pass.ready->plan.inputs[i] < 0)
+      std::fill_n(input_gradients[i], batch.count * input_shape(i).size(), 0.0f);
   if (!parameter_gradients.empty())
     for (std::size_t i = 0; i < s_->table.all().size(); ++i) {
       const Parameter& p = s_->table.all()[i];

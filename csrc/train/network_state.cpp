@@ -28,7 +28,8 @@ Network::State::State(Graph g, std::vector<ValueId> out, std::uint64_t s)
       outputs(std::move(out)),
       seed(s),
       table(graph),
-      kernels(striate::kernels()) {
+      kernels(striate::kernels()),
+      values(table, seed) {
   if (outputs.empty()) throw ValueError("the network has no output");
   bool layers = false;
   for (ValueId v : outputs) {
@@ -36,12 +37,6 @@ Network::State::State(Graph g, std::vector<ValueId> out, std::uint64_t s)
     layers |= graph.nodes()[static_cast<std::size_t>(v)].op != nullptr;
   }
   if (!layers) throw ValueError("the network has no layer: its output is its input");
-  values = Storage(table.floats());
-  initialize(table, seed, values.data());
-  for (const Parameter& p : table.all()) {
-    each.push_back(values.data() + p.offset);
-    mutable_parameters.push_back(values.data() + p.offset);
-  }
   rules.resize(table.all().size());
 }
 
@@ -70,13 +65,14 @@ PlanOptions Network::State::plan_options(PlanPurpose purpose, std::int64_t batch
 }
 
 ReadyPlan& Network::State::ready(PlanPurpose purpose, std::int64_t batch) {
+  values.draw_all();
   const PlanOptions options = plan_options(purpose, batch);
   const auto key =
       std::make_tuple(purpose, options.blocking.layout, options.blocking.block_samples);
   const auto found = plans.find(key);
   if (found != plans.end()) return found->second;
-  ReadyPlan r{make_plan(graph, outputs, table, options, kernels), Storage(), 0, {}};
-  r.chunks = gradient_chunks(r.plan);
+  ReadyPlan r{make_plan(graph, outputs, table, options, kernels), Storage(), 0, {}, {}};
+  find_chunks(&r);
   r.packed = Storage(r.plan.packed_floats);
   return plans.emplace(key, std::move(r)).first->second;
 }
@@ -123,7 +119,15 @@ std::int64_t Network::State::shards_of(const Plan& plan, std::int64_t blocks) co
   return plan.options.blocking.wide ? 1 : shard_count(blocks);
 }
 
-void Network::State::prepare_gradients(std::int64_t shard_total) {
+void Network::State::prepare_gradients(const ReadyPlan& ready, std::int64_t shard_total) {
+  reserve_shards(shard_total);
+  for (std::size_t p : ready.unreached)
+    for (std::int64_t s = 0; s < shard_total; ++s)
+      std::fill_n(shard_parameters[static_cast<std::size_t>(s)][p],
+                  align_up(table.all()[p].spec.shape.size()), 0.0f);
+}
+
+void Network::State::reserve_shards(std::int64_t shard_total) {
   const std::int64_t needed = checked_mul(shard_total, table.floats());
   // By count: shards of a network without parameters take no memory.
   if (shard_parameters.size() >= static_cast<std::size_t>(shard_total)) return;
@@ -157,13 +161,14 @@ int Network::State::prepare(const Pass& pass, std::int64_t blocks, ExecutorCall*
   batch_arena.reserve(checked_mul(plan.batch_floats, blocks));
   fixed_arena.reserve(plan.fixed_floats);
   block_results.assign(static_cast<std::size_t>(blocks) * outputs.size(), {});
-  if (back) prepare_gradients(call->shards);
+  if (back) prepare_gradients(*pass.ready, call->shards);
   call->batch = pass.batch;
-  call->params = {each.data(), pass.ready->packed.data()};
+  call->params = {values.each(), pass.ready->packed.data()};
   call->backward_params = pass.backward_params ? *pass.backward_params : call->params;
   call->seed = seed;
   call->first_sample = samples_seen;
   call->check_numerics = numerics;
+  call->pieces_before = pass.pieces_before;
   call->order = pass.order;
   call->dparams = shard_pointers.data();
   call->arenas = arena_pointers.data();
@@ -177,14 +182,22 @@ int Network::State::prepare(const Pass& pass, std::int64_t blocks, ExecutorCall*
   return threads;
 }
 
-std::vector<GradientChunk> Network::State::gradient_chunks(const Plan& plan) const {
-  std::vector<GradientChunk> chunks;
-  if (!plan.options.gradients()) return chunks;
+void Network::State::find_chunks(ReadyPlan* ready) const {
+  const Plan& plan = ready->plan;
+  if (!plan.options.gradients()) return;
+  std::vector<bool> reached(table.all().size(), false);
+  for (const PlannedBackward& b : plan.backward) {
+    const PlannedStep& s = plan.steps[static_cast<std::size_t>(b.step)];
+    for (int p = 0; b.wants_parameters && p < s.parameter_count; ++p)
+      reached[static_cast<std::size_t>(s.first_parameter + p)] = true;
+  }
   for (std::size_t i = 0; i < table.all().size(); ++i) {
     const Parameter& p = table.all()[i];
-    if (p.spec.trainable || plan.options.all_parameters) append_chunks(p, i, &chunks);
+    const bool trained = p.spec.trainable && (reached[i] || rules[i].regularized());
+    if (!trained && !plan.options.all_parameters) continue;
+    append_chunks(p, i, &ready->chunks);
+    if (!reached[i]) ready->unreached.push_back(i);
   }
-  return chunks;
 }
 
 float* Network::State::sum_shards(const GradientChunk& chunk, std::int64_t shard_total) {
@@ -263,7 +276,7 @@ BatchLoss Network::State::run(const Pass& pass) {
       });
     if (pass.update) update_weights(team, pass, call.shards);
   });
-  if (pass.update_state) executor.commit(call, mutable_parameters.data());
+  if (pass.update_state) executor.commit(call, values.mutable_each());
   pass.ready->packed_version = version;
   return collect(*pass.batch, blocks);
 }
@@ -322,6 +335,7 @@ BatchLoss Network::State::run_in_pieces(const Pass& pass) {
       if (to[k]) to[k] += first * graph.shape(outputs[k]).size();
     Pass part = pass;
     part.batch = &piece;
+    part.pieces_before = first;
     part.outputs = &to;
     const BatchLoss r = run(part);
     const double share = static_cast<double>(piece.count) / static_cast<double>(batch.count);

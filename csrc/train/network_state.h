@@ -11,6 +11,7 @@
 #include "graph/parameters.h"
 #include "graph/plan.h"
 #include "striate/network.h"
+#include "train/parameter_values.h"
 #include "train/update.h"
 
 namespace striate {
@@ -23,8 +24,11 @@ struct ReadyPlan {
   Plan plan;
   Storage packed;
   std::uint64_t packed_version = 0;
-  // The floats whose gradients are reduced: of the trainable parameters, or of all.
+  // The floats whose gradients are reduced: of the trainable parameters that a loss or a
+  // regularizer reaches, or of all.
   std::vector<GradientChunk> chunks;
+  // Parameters among them that no loss reaches: no step writes their gradient, it is zero.
+  std::vector<std::size_t> unreached;
 };
 
 struct Network::State {
@@ -32,7 +36,7 @@ struct Network::State {
 
   ReadyPlan& ready(PlanPurpose purpose, std::int64_t batch);
   PlanOptions plan_options(PlanPurpose purpose, std::int64_t batch) const;
-  std::vector<GradientChunk> gradient_chunks(const Plan& plan) const;
+  void find_chunks(ReadyPlan* ready) const;
   void check_batch(const Batch& batch, bool with_labels) const;
   void check_target(const Batch& batch, std::size_t output) const;
   const std::vector<OutputLoss>& compiled_losses() const;
@@ -49,6 +53,7 @@ struct Network::State {
   struct Pass {
     ReadyPlan* ready;
     const Batch* batch;
+    std::int64_t pieces_before = 0;  // samples of the caller's batch that ran before these
     const std::vector<float*>* outputs = nullptr;
     const std::vector<float*>* input_gradients = nullptr;
     int order = 1;
@@ -65,7 +70,8 @@ struct Network::State {
   float* sum_shards(const GradientChunk& chunk, std::int64_t shards);
   void update_weights(Team& team, const Pass& pass, std::int64_t shards);
   int prepare(const Pass& pass, std::int64_t blocks, ExecutorCall* call);
-  void prepare_gradients(std::int64_t shard_total);
+  void prepare_gradients(const ReadyPlan& ready, std::int64_t shard_total);
+  void reserve_shards(std::int64_t shard_total);
   BatchLoss collect(const Batch& batch, std::int64_t blocks) const;
   MemoryUse memory(const Plan& plan, std::int64_t batch) const;
 
@@ -77,9 +83,8 @@ struct Network::State {
   std::uint64_t seed;
   ParameterTable table;
   const KernelTable& kernels;
-  Storage values;                  // all parameters, flat
-  std::vector<const float*> each;  // a pointer to each
-  std::uint64_t version = 1;       // of `values`
+  ParameterValues values;
+  std::uint64_t version = 1;  // of `values`
 
   bool compiled = false;
   std::vector<OutputLoss> losses;  // by output
@@ -102,7 +107,6 @@ struct Network::State {
   std::vector<float* const*> shard_pointers;
   std::vector<BatchResult> block_results;  // [block][output]
   std::vector<float*> arena_pointers;
-  std::vector<float*> mutable_parameters;  // a pointer to each, for moving statistics
 };
 
 }  // namespace striate

@@ -69,7 +69,8 @@ struct MergeCase {
 
 struct RunOptions {
   bool accumulate = false;  // gradients start from 1 and must be added to
-  int order = 1;
+  int order = 1;            // 2: params are squares
+  bool folds = false;       // params have a bias, whether the op has one or not
 };
 
 inline std::vector<const KernelTable*> available_tables() {
@@ -155,6 +156,7 @@ inline MergeResult run_step(const MergeCase& c, const KernelTable& table, Layout
   bind.layout = layout;
   bind.block_samples = block;
   bind.kernels = &table;
+  bind.folds = options.folds;
   const auto step = c.op->bind(bind);
   const Shape out = c.op->output_shape(c.inputs);
   std::vector<GuardedBuffer> x, dx;

@@ -286,6 +286,33 @@ TEST_P(KernelsConv, WeightGradientChannels) {
   }
 }
 
+// Weight rows of some runs at a time: those of the other runs stay as they are.
+TEST_P(KernelsConv, WeightGradientChannelsByRuns) {
+  for (int seed = 0; seed < kPasses / 2; ++seed) {
+    Random random(4500 + seed);
+    const Case c(random, 1);
+    Guarded x(c.x_size), dy(c.y_size);
+    c.fill_x(random, x.data() + c.x_origin);
+    c.each_output([&](int, int, int, std::int64_t at) { dy[at] = random.value(); });
+    Gradient g(random, c.pass.depth, c.pass.outputs, false);
+    add_expected_gradient(c, x.data() + c.x_origin, dy.data(), g.step, g.expected.data());
+    const int count = static_cast<int>(c.runs.size()), skipped = random.integer(-1, count - 1);
+    for (int begin = 0; begin < count;) {
+      int end = random.integer(begin + 1, count);
+      if (skipped >= begin && skipped < end) end = skipped == begin ? begin + 1 : skipped;
+      if (begin != skipped)
+        kernels().conv_wgrad_channels(c.pass, begin, end, 1, x.data() + c.x_origin, 0, dy.data(), 0,
+                                      g.dw.data(), g.step, false);
+      begin = end;
+    }
+    for (int k = 0; skipped >= 0 && k < c.runs[skipped].length; ++k)
+      for (int o = 0; o < c.pass.outputs; ++o)
+        g.expected[(c.runs[skipped].depth + k) * g.step + o] = canary();
+    expect_same(g.expected, g.dw, describe(c, seed));
+    if (HasFatalFailure()) return;
+  }
+}
+
 TEST_P(KernelsConv, DenseWeightGradientSamples) {
   for (int seed = 0; seed < kPasses; ++seed) {
     Random random(5000 + seed);

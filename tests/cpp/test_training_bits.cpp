@@ -1,4 +1,5 @@
-// An epoch of a small LeNet with dropout ends with the same weights at any number of threads.
+// An epoch of a small network ends with the same weights at any number of threads: of a LeNet with
+// dropout, of a residual network with batch normalisation, of a wide network.
 // Prints lines "weights <isa> <batch> <hash>": .ci/run compares the lines of an OpenMP build with
 // those of a std::thread build. (Plain TESTs: its filter "TrainingBits*" would miss a parameterised
 // suite.)
@@ -47,6 +48,54 @@ Network small_lenet() {
   return Network(std::move(g), v, kSeed);
 }
 
+ValueId conv_norm(Graph* g, ValueId v, const std::string& name, std::int64_t filters) {
+  Conv2DOptions c;
+  c.filters = filters;
+  c.kernel = {3, 3};
+  c.padding = Padding::same();
+  c.bias = false;
+  return g->add(batch_normalization({}), g->add(conv2d(c), v, name), name + "_norm");
+}
+
+Network small_resnet() {
+  Graph g;
+  ValueId v = g.add(activation("relu"), conv_norm(&g, g.input({12, 12, 1}), "c1", 8), "c1_relu");
+  for (const std::string name : {"r1", "r2"}) {
+    const ValueId a = g.add(activation("relu"), conv_norm(&g, v, name + "a", 8), name + "_relu");
+    const ValueId sum = g.add(add(), {conv_norm(&g, a, name + "b", 8), v}, name + "_add");
+    v = g.add(activation("relu"), sum, name);
+  }
+  v = g.add(dropout(0.2f), g.add(global_avg_pool2d(), v, "pool"), "drop");
+  DenseOptions f;
+  f.units = 10;
+  v = g.add(activation("softmax"), g.add(dense(f), v, "f"), "softmax");
+  return Network(std::move(g), v, kSeed);
+}
+
+// Over 2^21 parameters: weight gradients by slices, dense layers by their weights.
+Network wide_network() {
+  Graph g;
+  ValueId v = g.add(activation("relu"), conv_norm(&g, g.input({12, 12, 1}), "c1", 6), "c1_relu");
+  v = g.add(flatten(), g.add(max_pool2d({}), v, "s2"), "flat");
+  for (const std::int64_t units : {1500, 1290}) {
+    DenseOptions f;
+    f.units = units;
+    const std::string name = "f" + std::to_string(units);
+    v = g.add(activation("relu"), g.add(dense(f), v, name), name + "_relu");
+    v = g.add(dropout(0.5f), v, name + "_drop");
+  }
+  DenseOptions f;
+  f.units = 10;
+  v = g.add(activation("softmax"), g.add(dense(f), v, "f"), "softmax");
+  return Network(std::move(g), v, kSeed);
+}
+
+struct Epoch {
+  Network (*network)() = small_lenet;
+  std::int64_t samples = kSamples;
+  std::vector<int> threads = {1, 2, 3, 4};
+};
+
 struct Samples {
   std::vector<float> x;
   std::vector<std::int64_t> labels;
@@ -72,21 +121,21 @@ OptimizerOptions adam() {
 
 // The weights after one epoch, in the order of `shuffled`. Every kernel is regularized where
 // `regularized`.
-std::uint64_t train_epoch(const Samples& samples, std::int64_t batch_size, int threads,
-                          const OptimizerOptions& optimizer, bool regularized) {
+std::uint64_t train_epoch(const Epoch& epoch, const Samples& samples, std::int64_t batch_size,
+                          int threads, const OptimizerOptions& optimizer, bool regularized) {
   set_num_threads(threads);
-  Network network = small_lenet();
+  Network network = epoch.network();
   const std::uint64_t start = network.weights_hash();
   network.compile({}, optimizer);
   for (int i = 0; regularized && i < static_cast<int>(network.parameters().size()); i += 2)
     network.set_regularizer(i, 1e-4, 2e-4);
   const std::vector<std::int64_t> order = shuffled(kSamples, kSeed, 0);
-  for (std::int64_t at = 0; at < kSamples; at += batch_size) {
+  for (std::int64_t at = 0; at < epoch.samples; at += batch_size) {
     Batch batch;
     batch.inputs[0].x = samples.x.data();
     batch.targets[0].labels = samples.labels.data();
     batch.rows = order.data() + at;
-    batch.count = std::min(batch_size, kSamples - at);
+    batch.count = std::min(batch_size, epoch.samples - at);
     network.train_batch(batch);
   }
   if (optimizer.use_ema) network.overwrite_with_average();
@@ -97,12 +146,12 @@ std::uint64_t train_epoch(const Samples& samples, std::int64_t batch_size, int t
 
 std::uint64_t expect_same_bits(std::int64_t batch_size, const std::string& name,
                                const OptimizerOptions& optimizer, int repeats,
-                               bool regularized = false) {
+                               bool regularized = false, const Epoch& epoch = {}) {
   const Samples samples = synthetic_samples();
-  const std::uint64_t alone = train_epoch(samples, batch_size, 1, optimizer, regularized);
+  const std::uint64_t alone = train_epoch(epoch, samples, batch_size, 1, optimizer, regularized);
   for (int repeat = 0; repeat < repeats; ++repeat)
-    for (int threads : {1, 2, 3, 4})
-      EXPECT_EQ(train_epoch(samples, batch_size, threads, optimizer, regularized), alone)
+    for (int threads : epoch.threads)
+      EXPECT_EQ(train_epoch(epoch, samples, batch_size, threads, optimizer, regularized), alone)
           << threads << " threads";
   std::printf("weights %s %s %016" PRIx64 "\n", isa().c_str(), name.c_str(), alone);
   std::fflush(stdout);
@@ -144,6 +193,24 @@ TEST(TrainingBits, EveryOption) {
                                      expect_same_bits(128, "accumulation", accumulation, 1),
                                      expect_same_bits(128, "all", all, 1, true)};
   EXPECT_EQ(seen.size(), 8u) << "an option did nothing";
+}
+
+// The blocks of a batch meet in every normalisation; 19 and 128 run samples in lanes.
+TEST(TrainingBits, ResidualNetwork) {
+  const Epoch epoch{small_resnet, 150, {2, 3, 4, 7}};
+  expect_same_bits(5, "residual-5", adam(), 1, true, epoch);
+  expect_same_bits(19, "residual-19", adam(), 1, false, epoch);
+  expect_same_bits(128, "residual-128", adam(), 1, false, epoch);
+}
+
+TEST(TrainingBits, WideNetwork) {
+  OptimizerOptions momentum;
+  momentum.kind = OptimizerKind::kSgd;
+  momentum.learning_rate = 0.01;
+  momentum.momentum = 0.9;
+  const Epoch epoch{wide_network, 40, {2, 3, 4, 7}};
+  expect_same_bits(3, "wide-3", momentum, 1, false, {wide_network, 8, {2, 7}});
+  expect_same_bits(23, "wide-23", momentum, 1, true, epoch);
 }
 
 }  // namespace

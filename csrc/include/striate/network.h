@@ -45,7 +45,8 @@ struct MemoryUse {  // bytes, known before any is allocated
 
 class Network {
  public:
-  // Parameters are drawn from `seed` at once. Throws ValueError when no output depends on a layer.
+  // Parameters are drawn from `seed` when they are first needed; until then they take no memory.
+  // Throws ValueError when no output depends on a layer.
   Network(Graph graph, std::vector<ValueId> outputs, std::uint64_t seed = 0);
   Network(Graph graph, ValueId output, std::uint64_t seed = 0);
   ~Network();
@@ -62,6 +63,8 @@ class Network {
   std::vector<ParameterInfo> parameters() const;
   // Parameter values, shape.size() floats. Throws ValueError for a bad index.
   const float* parameter(int index) const;
+  // The same, copied; takes no memory for the network while none of its parameters is in use.
+  void copy_parameter(int index, float* to) const;
   void set_parameter(int index, const float* values);
   void set_trainable(int index, bool trainable);
   // All of a layer's parameters that ever train; a frozen batch normalisation runs on its moving

@@ -20,6 +20,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from mmap import ACCESS_READ, mmap
 from typing import Any
 
 import numpy as np
@@ -102,20 +103,42 @@ def open_weights(path: str, model_bytes: int) -> Iterator[WeightFile]:
     except ImportError as error:
         raise MissingExtraError("h5py", "keras", "reading Keras's weights") from error
 
-    with open(path, "rb"):  # says at once, and plainly, that there is no such file
-        pass
     try:
         if zipfile.is_zipfile(path):
             config, source = _unpacked(path, model_bytes)
+            _check_heaps(path, source.getvalue())
             with h5py.File(source, "r") as file:
                 yield _Reader(path).contents(file, config)
         else:
+            with open(path, "rb") as raw, mmap(raw.fileno(), 0, access=ACCESS_READ) as view:
+                _check_heaps(path, view)
             with h5py.File(path, "r") as file:
                 yield _Reader(path).contents(file, _legacy_config(file))
-    except StriateError:
+    except (StriateError, FileNotFoundError, PermissionError):
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise FormatError(f"{path}: is no weight file of Keras's: {error}") from error
+
+
+def _check_heaps(path: str, data: bytes | mmap) -> None:
+    """Refuses a file that would keep libhdf5 busy for ever.
+
+    It keeps names in "global heaps": GCOL, version, size, then objects of (index, references, size)
+    end to end, the last with index 0 for the rest. libhdf5 steps from one to the next by the sizes
+    that it finds, and never ends where one is 0 or leads back.
+    """
+    start = data.find(b"GCOL\x01")
+    while start >= 0:
+        end = start + int.from_bytes(data[start + 8 : start + 16], "little")
+        at = start + 16
+        while start + 4096 <= end <= len(data) and at + 16 <= end:  # else libhdf5 refuses it
+            index = int.from_bytes(data[at : at + 2], "little")
+            size = int.from_bytes(data[at + 8 : at + 16], "little")
+            step = 16 + (size + 7) // 8 * 8 if index else size
+            if not 16 <= step <= end - at:
+                raise FormatError(f"{path}: its table of names is damaged")
+            at += step
+        start = data.find(b"GCOL\x01", start + 1)
 
 
 def _unpacked(path: str, model_bytes: int) -> tuple[Mapping[str, Any] | None, io.BytesIO]:
@@ -147,8 +170,8 @@ def _json(path: str, text: str | bytes) -> Mapping[str, Any] | None:
 
 
 def _legacy_config(file: Any) -> Mapping[str, Any] | None:
-    text = file.attrs.get("model_config")
-    return None if text is None else _json(str(file.filename), text)
+    text = _text(file, "model_config")
+    return _json(str(file.filename), text[0]) if text else None
 
 
 class _Reader:
@@ -186,8 +209,7 @@ class _Reader:
             stored = Stored(f"{shown}/{key}", kind, number, None)
             if "vars" in layer:
                 variables = self.group(layer, "vars")
-                name = variables.attrs.get("name")
-                stored.name = name if isinstance(name, str) else None
+                stored.name = next(iter(_text(variables, "name") or []), None)
                 stored.arrays = [
                     self.array(variables, index, f"{stored.path}/vars/{index}")
                     for index in sorted(variables, key=int)
@@ -255,16 +277,31 @@ def _kind_and_number(key: str) -> tuple[str, int]:
 
 def _names(group: Any, attribute: str) -> list[str] | None:
     """A list of names; a long one is cut into attributes layer_names0, layer_names1, .."""
-    if attribute in group.attrs:
-        parts = [group.attrs[attribute]]
-    else:
-        parts = []
-        while f"{attribute}{len(parts)}" in group.attrs:
-            parts.append(group.attrs[f"{attribute}{len(parts)}"])
-        if not parts:
-            return None
+    whole = _text(group, attribute)
+    if whole is not None:
+        return whole
+    names: list[str] = []
+    count = 0
+    while (part := _text(group, f"{attribute}{count}")) is not None:
+        names += part
+        count += 1
+    return names if count else None
+
+
+def _text(group: Any, attribute: str) -> list[str] | None:
+    """An attribute's strings; None if there is no such attribute, or none of strings.
+
+    Its type is looked at first: libhdf5 crashes on a string whose type says that it is a list.
+    """
+    import h5py
+
+    if attribute not in group.attrs:
+        return None
+    dtype = group.attrs.get_id(attribute).dtype
+    if dtype.kind != "S" and h5py.check_string_dtype(dtype) is None:
+        return None
+    value = group.attrs[attribute]
     return [
-        name.decode("utf-8") if isinstance(name, bytes) else str(name)
-        for part in parts
-        for name in np.atleast_1d(part)
+        text.decode("utf-8") if isinstance(text, bytes) else str(text)
+        for text in np.atleast_1d(value)
     ]

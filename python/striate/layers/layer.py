@@ -261,6 +261,12 @@ class Layer:
         """The networks that hold this layer's weights."""
         return [store for reference in self._stores if (store := reference()) is not None]
 
+    def is_held_only_by(self, store: ParameterStore) -> bool:
+        """Whether no other network holds the weights, nor newer ones."""
+        return self.newest is store and all(
+            reference() in (None, store) for reference in self._stores
+        )
+
     def hold(self, stores: Sequence[ParameterStore]) -> None:
         """Called by a new network: these hold the weights from now on."""
         self._stores = [weakref.ref(store) for store in stores]

@@ -117,7 +117,7 @@ class ParameterStore:
 
     def refresh(self) -> None:
         """Takes over what other networks have made of the shared layers' weights."""
-        for layer in list(self.shared):
+        for layer in self.shared:
             newest = layer.newest
             if newest is None or newest is self:
                 continue
@@ -126,8 +126,8 @@ class ParameterStore:
                 self._copy(layer, newest)
             if newest.retired:
                 layer.newest = self
-                if all(store.retired or store is self for store in layer.stores()):
-                    self.shared.remove(layer)
+        newest = None  # so that a retired store goes with the last layer that knew it
+        self.shared = [layer for layer in self.shared if not layer.is_held_only_by(self)]
 
     def _copy(self, layer: Layer, source: ParameterStore) -> None:
         for to, index in zip(self.indices[layer], source.indices[layer], strict=True):

@@ -1,4 +1,4 @@
-"""A network put together from layers: what it is built from, and the weights it then has."""
+"""Layers put together: what they are, what goes in and comes out, and the graph they make."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from striate import _core, utils
+from striate import _core
 from striate.errors import ArgumentError, ShapeError
-from striate.layers import Layer, RBFOutput, SymbolicTensor, Weight
-from striate.layers.parameter_store import ParameterStore
+from striate.layers import Layer, RBFOutput, SymbolicTensor
 from striate.layers.symbolic import Shape
 from striate.models.description import Description, Step
 from striate.models.structure import Structure, numbered
@@ -20,9 +16,7 @@ from striate.models.topology import Topology
 
 
 class Assembly(Layer):
-    """Layers that a subclass puts together, the network that they make, and its weights.
-
-    The network is made when something asks for it: until then a model takes no memory.
+    """Layers that a subclass puts together; itself a layer, for models around it.
 
     Attributes:
         name: by default the class's, with a number.
@@ -30,10 +24,8 @@ class Assembly(Layer):
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name=name)
-        self._seed: int | None = None
         self._topology: Topology | None = None
         self._description: Description | None = None
-        self._store: ParameterStore | None = None
         self._only_shape: tuple[int, ...] | None = None  # of a sample, where there is one input
         self._in = Structure("single", ["input"])
         self._out = Structure("single", ["output"])
@@ -49,21 +41,11 @@ class Assembly(Layer):
         """Builds the model for data like `x`, unless it is built."""
 
     def _take_topology(self, topology: Topology, inputs: Structure, outputs: Structure) -> None:
-        """Called when the layers are known, at first or anew; the old network's weights stay."""
+        """Called when the layers are known, at first or anew."""
         self._topology = topology
         self._in, self._out = inputs, outputs
         self._only_shape = self.sample_shape if len(inputs) == 1 else None
         self._description = None
-        self._store = None
-        assert self.seed is not None  # takes its number now: seeds go by the order of building
-        for layer in self.leaf_layers():
-            if layer.stored and layer.newest is None and layer.home is None:
-                layer.home = self
-        self.after_build()
-
-    @abstractmethod
-    def after_build(self) -> None:
-        """Called when the layers are known, at first or anew."""
 
     @property
     def built(self) -> bool:
@@ -102,63 +84,6 @@ class Assembly(Layer):
     def steps(self) -> list[Step]:
         """The layers' calls in the order in which they run, nested models' among them."""
         return self.description.steps
-
-    def materialize(self) -> ParameterStore:
-        """Makes the network if there is none; layers that have weights already keep them.
-
-        Raises:
-            ShapeError: a layer's weights are of other shapes than this model asks for.
-        """
-        if self._store is not None:
-            return self._store
-        description = self.description
-        for layer in description.names:
-            home = layer.home
-            if home is not None and home is not self:
-                home.materialize()  # initial weights are those of the layer's first model
-        network = _core.Network(description.graph, description.outputs, self.seed)
-        store = ParameterStore(network, description.names, self)
-        store.adopt()
-        self._store = store
-        return store
-
-    def is_current(self, store: ParameterStore) -> bool:
-        """Whether this is the model's store, rather than that of a network that was replaced."""
-        return store is self._store
-
-    @property
-    def network(self) -> _core.Network:
-        """The core's network, with the newest weights of layers that other models train.
-
-        Raises:
-            ArgumentError: the model is not built.
-        """
-        store = self._store or self.materialize()
-        if store.shared:
-            store.refresh()
-        return store.network
-
-    def network_to_update(self) -> _core.Network:
-        """The core's network, for a call that changes its weights."""
-        store = self._store or self.materialize()
-        store.begin_update()
-        return store.network
-
-    @property
-    def seed(self) -> int:
-        """Keys the weights, dropout and the order of samples; see set_random_seed.
-
-        It can be set until the network is made.
-        """
-        if self._seed is None:
-            self._seed = utils.next_model_seed()
-        return self._seed
-
-    @seed.setter
-    def seed(self, value: int) -> None:
-        if self._store is not None:
-            raise ArgumentError(f"{self.name}: has its weights already, of seed {self._seed}")
-        self._seed = int(value) % 2**64
 
     # As a layer
 
@@ -303,7 +228,7 @@ class Assembly(Layer):
         """Whether the smallest output is the answer, as after an RBFOutput."""
         return self.built and isinstance(self._output_layers()[0], RBFOutput)
 
-    # Layers and weights
+    # Layers
 
     @property
     def layers(self) -> list[Layer]:
@@ -341,54 +266,6 @@ class Assembly(Layer):
                     return layer.get_layer(rest)
         names = ", ".join(layer.name for layer in layers)
         raise ArgumentError(f"{self.name}: no layer {name!r}; there are {names}")
-
-    def _weight_indices(self) -> list[int]:
-        """The network's parameters in the order of `weights`."""
-        store = self.materialize()
-        return [i for layer in self.leaf_layers() for i in store.indices.get(layer, [])]
-
-    @property
-    def weights(self) -> list[Weight]:
-        """Every weight, layer by layer, kernel before bias; empty before the model is built."""
-        if not self.built:
-            return []
-        store = self.materialize()
-        return [
-            Weight(layer, place, store.infos[index])
-            for layer in self.leaf_layers()
-            for place, index in enumerate(store.indices.get(layer, []))
-        ]
-
-    @property
-    def trainable(self) -> bool:
-        """Whether any layer is; setting it sets every layer, in nested models too."""
-        layers = [layer for layer in self.layers if layer.can_train]
-        return not layers or any(layer.trainable for layer in layers)
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        for layer in self.layers:
-            layer.trainable = value
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Replaces all weights, in the order of `weights`.
-
-        Raises:
-            ShapeError: the wrong number or shapes; then nothing has changed.
-        """
-        self.materialize().assign(self._weight_indices(), list(weights), self.name)
-
-    def get_weights(self) -> list[NDArray[np.float32]]:
-        """Copies of all weights, in the order of `weights`."""
-        return [weight.numpy() for weight in self.weights]
-
-    def count_params(self) -> int:
-        """How many parameters there are; absent connections of a table are not counted."""
-        return sum(step.cost(self.graph)["parameters"] for step in self.steps)
-
-    def weights_hash(self) -> str:
-        """64 bits of hash over all weights, as hex: equal weights, equal hash."""
-        return self.network.weights_hash()
 
 
 def output_structure(tensors: Sequence[SymbolicTensor], kind: str, names: object) -> Structure:

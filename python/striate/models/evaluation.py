@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from striate.callbacks.callback import CallbackList
 from striate.callbacks.progress_bar import describe
 from striate.errors import ArgumentError, ShapeError
+from striate.models.batch_source import BatchSource, is_batch_source
 from striate.models.compiled import Totals
-from striate.models.data_adapter import Arrays, BatchSource, is_batch_source
+from striate.models.data_adapter import Arrays
 
 if TYPE_CHECKING:
     from striate.models.trainer import Trainer

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from striate.callbacks import BackupAndRestore, Callback, CallbackList, History, ProgressBar
 from striate.errors import ArgumentError
-from striate.models.data_adapter import (
-    Arrays,
-    BatchSource,
-    class_weighted,
-    is_batch_source,
-    split,
-    unpack,
-)
+from striate.models.batch_source import BatchSource, is_batch_source, unpack
+from striate.models.data_adapter import Arrays, class_weighted, split
 from striate.models.evaluation import EVALUATION_BATCH, check_count
 from striate.models.training import Run
 

@@ -13,7 +13,6 @@ from striate.callbacks import Callback, History
 from striate.errors import ArgumentError
 from striate.models import evaluation, fitting
 from striate.models.arguments import COMPILE_HARMLESS, FIT_HARMLESS, ignore_harmless
-from striate.models.assembly import Assembly
 from striate.models.compiled import Compiled, Totals
 from striate.models.data_adapter import (
     Arrays,
@@ -23,13 +22,16 @@ from striate.models.data_adapter import (
     label_arrays,
     weight_arrays,
 )
+from striate.models.structure import Structure
+from striate.models.topology import Topology
 from striate.models.training import train_one
+from striate.models.weighted import Weighted
 from striate.optimizers import SDLM, Optimizer
 
 Callbacks = Callback | Iterable[Callback] | None
 
 
-class Trainer(Assembly):
+class Trainer(Weighted):
     """A network that can be trained.
 
     Attributes:
@@ -99,7 +101,8 @@ class Trainer(Assembly):
         if before[0] is not None and before[0].optimizer is not self._compiled.optimizer:
             before[0].optimizer.attach(None)
 
-    def after_build(self) -> None:
+    def _take_topology(self, topology: Topology, inputs: Structure, outputs: Structure) -> None:
+        super()._take_topology(topology, inputs, outputs)
         self._ready = self._has_curvature = False
         if self._compiled is not None:
             self._compiled.optimizer.attach(None)

@@ -16,8 +16,9 @@ import numpy as np
 from striate import _core
 from striate.callbacks.callback import CallbackList
 from striate.errors import ArgumentError, warn_once
+from striate.models.batch_source import BatchSource
 from striate.models.compiled import Totals
-from striate.models.data_adapter import Arrays, BatchSource, class_weighted
+from striate.models.data_adapter import Arrays, class_weighted
 from striate.models.evaluation import evaluate_data, room_for_outputs
 from striate.optimizers import SDLM
 
@@ -68,6 +69,7 @@ class Run:
             self.callbacks.call("on_epoch_end", epoch, logs)
             if model.stop_training:
                 break
+        model.network_to_update()
         model.optimizer.finalize_variable_values()
         self.callbacks.call("on_train_end", logs)
 

@@ -1,4 +1,4 @@
-"""What each layer makes of one image: the maps after every convolution and pooling."""
+"""What each layer makes of one image: the maps after every convolution, pooling and merge."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.errors import ArgumentError, ShapeError
-from striate.layers import Input, Layer
-from striate.models import Sequential
+from striate.models import Model
+from striate.utils import seeds_kept
 from striate.viz.canvas import GAP, IMAGES, INK, SIGNED, hide_frame, in_rows, mosaic, new_figure
 
 if TYPE_CHECKING:
@@ -19,26 +19,33 @@ if TYPE_CHECKING:
 _COLUMNS = 8
 
 
-def feature_maps(model: Sequential, image: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """By layer name, the [h, w, c] output of every layer of `model` up to the first flat one.
+def feature_maps(model: Model, image: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """By layer name, the [h, w, c] output of every layer of `model` that gives maps.
 
-    image: [H, W, C], preprocessed as for training. Each output is that of a network of the first
-    layers alone, with copies of the model's weights.
+    Of a layer that is called more than once, the last call's.
+
+    image: [H, W, C], preprocessed as for training.
     """
     image = np.asarray(image, np.float32)
     shape = model.sample_shape
     if image.shape != shape:
         raise ShapeError(f"feature_maps: {model.name} takes an image {shape}, got {image.shape}")
-    maps: dict[str, NDArray[np.float32]] = {}
-    for count, layer in enumerate(model.layers, start=1):
-        output = _first_layers(model.layers[:count], shape).predict(image[None])[0]
-        if output.ndim != 3:
-            break
-        maps[layer.name] = output
-    return maps
+    if len(model.inputs) != 1:
+        raise ShapeError(f"feature_maps: {model.name} has {len(model.inputs)} inputs, not one")
+    found = {
+        tensor.layer.name: tensor
+        for node in model.topology.nodes
+        for tensor in node.outputs
+        if tensor.ndim == 4
+    }
+    if not found:
+        return {}
+    with seeds_kept():
+        part = Model(model.inputs, found, name=model.name)
+    return {name: output[0] for name, output in part.predict(image[None]).items()}
 
 
-def plot_feature_maps(model: Sequential, image: NDArray[np.float32]) -> Figure:
+def plot_feature_maps(model: Model, image: NDArray[np.float32]) -> Figure:
     """The image, and below it the maps of every layer that still has a picture in it.
 
     Maps that are nowhere negative are drawn as ink on paper; others with white at 0. Each layer
@@ -55,15 +62,6 @@ def plot_feature_maps(model: Sequential, image: NDArray[np.float32]) -> Figure:
     for row, (name, sheet) in enumerate(sheets.items()):
         _draw(figure, grid[row, 0], name, sheet)
     return figure
-
-
-def _first_layers(layers: list[Layer], input_shape: tuple[int, ...]) -> Sequential:
-    """A network of copies of these layers, weights included."""
-    copies = [type(layer).from_config(layer.get_config()) for layer in layers]
-    part = Sequential([Input(shape=input_shape), *copies])
-    for layer, copy in zip(layers, copies, strict=True):
-        copy.set_weights(layer.get_weights())
-    return part
 
 
 def _draw(figure: Figure, place: SubplotSpec, name: str, maps: NDArray[np.float32]) -> None:
