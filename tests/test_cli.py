@@ -8,38 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
-from striate import recipes
+from command_line import fail, succeed
 from striate.callbacks import CSVLogger
-from striate.cli import main
 from striate.cli.digit_image import like_mnist
 from striate.errors import DatasetNotFound, FormatError
 from striate.models import load_model
 
 TINY = ["--dataset", "digits", "--limit", "300", "--epochs", "1"]
 KEYS = {
-    "network", "dataset", "seed", "epochs", "batch_size", "parameters", "accuracy", "test_loss",
-    "seconds", "images_per_second", "isa", "threads", "version",
+    "network", "dataset", "recipe", "seed", "epochs", "batch_size", "parameters", "accuracy",
+    "test_loss", "seconds", "images_per_second", "isa", "threads", "version",
 }  # fmt: skip
-
-
-def striate(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
-def succeed(*arguments: object) -> str:
-    result = striate(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def fail(exit_code: int, *arguments: object) -> str:
-    """What a command says that must fail cleanly, without a traceback."""
-    result = striate(*arguments)
-    assert result.exit_code == exit_code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    assert "Traceback" not in result.output
-    return result.output
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +140,8 @@ def test_unknown_network_and_options() -> None:
     assert "lenet5, lenet5-1998, mlp" in message
     assert "no such choice" in fail(2, "train", "lenet5-1998", *TINY, "--activation", "relu")
     assert "no activation" in fail(2, "train", "lenet5", *TINY, "--activation", "step")
+    assert "Missing argument 'NETWORK'" in fail(2, "train")
+    assert "no recipe 'fast'" in fail(2, "train", "lenet5", *TINY, "--recipe", "fast")
 
 
 def test_interruption_keeps_the_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,15 +230,6 @@ def test_info() -> None:
 
 def test_version() -> None:
     assert succeed("--version").startswith("striate 0.")
-
-
-def test_recipes_are_complete() -> None:
-    for name, recipe in recipes.RECIPES.items():
-        assert recipes.find(name.upper().replace("-", "_")) is recipe
-        model = recipe.build()
-        x = recipe.preprocess(np.zeros((2, 28, 28), np.uint8))
-        assert x.shape == (2, *model.input_shape[1:])
-        assert recipes.preprocess_for(model) is recipe.preprocess
 
 
 def test_as_a_module(tmp_path: Path) -> None:

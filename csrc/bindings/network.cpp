@@ -273,6 +273,7 @@ void bind_training(py::class_<Network>& cls) {
   });
   cls.def_property("learning_rate", &Network::learning_rate, &Network::set_learning_rate);
   cls.def_property("iterations", &Network::iterations, &Network::set_iterations);
+  cls.def_property("samples_seen", &Network::samples_seen, &Network::set_samples_seen);
   cls.def_property("check_numerics", &Network::check_numerics, &Network::set_check_numerics);
 }
 

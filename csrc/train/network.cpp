@@ -151,6 +151,8 @@ void Network::set_iterations(std::int64_t iterations) {
   if (iterations < 0) throw ValueError("iterations must be at least 0");
   s_->iterations = iterations;
 }
+std::uint32_t Network::samples_seen() const { return s_->samples_seen; }
+void Network::set_samples_seen(std::uint32_t samples) { s_->samples_seen = samples; }
 void Network::set_check_numerics(bool on) { s_->numerics = on; }
 bool Network::check_numerics() const { return s_->numerics; }
 

@@ -192,6 +192,8 @@ class Network:
     """The rate of the next step (a schedule's value at `iterations`); assigning ends the schedule."""
     iterations: int
     """Batches trained; a schedule's clock."""
+    samples_seen: int
+    """Samples trained, modulo 2^32; with the seed, the key of dropout's masks."""
     check_numerics: bool
     @overload
     def train_batch(

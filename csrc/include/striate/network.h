@@ -88,6 +88,9 @@ class Network {
   double learning_rate() const;
   std::int64_t iterations() const;  // batches trained
   void set_iterations(std::int64_t iterations);
+  // Samples trained, modulo 2^32: with the seed, what the next batch's dropout masks depend on.
+  std::uint32_t samples_seen() const;
+  void set_samples_seen(std::uint32_t samples);
   void set_check_numerics(bool on);
   bool check_numerics() const;
 
@@ -112,8 +115,8 @@ class Network {
   const float* curvature(int parameter) const;
 
   // Optimizer slots, flat buffers in parameter order; empty before the first step. With the
-  // parameters and iterations() they are all that the next step depends on. ValueError while
-  // averages are in use.
+  // parameters, iterations() and samples_seen() they are all that the next step depends on.
+  // ValueError while averages are in use.
   std::int64_t flat_size() const;
   std::map<std::string, const float*> optimizer_state() const;
   void set_optimizer_state(const std::map<std::string, const float*>& slots);

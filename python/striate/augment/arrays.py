@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +12,7 @@ from striate.augment.loader import Fetched, Loader, Samples, Source
 from striate.augment.pipeline import Pipeline, as_images
 from striate.augment.transform import Transform
 from striate.errors import ShapeError
+from striate.identity import array_identity
 
 
 class _ArraySource(Source):
@@ -37,6 +39,11 @@ class _ArraySource(Source):
             None if self._y is None else self._y[samples],
             None if self._weights is None else self._weights[samples],
         )
+
+    def identity(self) -> dict[str, Any]:
+        """See Source."""
+        arrays = {"x": self._x, "y": self._y, "sample_weight": self._weights}
+        return {name: array_identity(array) for name, array in arrays.items() if array is not None}
 
 
 class AugmentedArrays(Loader):

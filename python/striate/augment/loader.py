@@ -8,6 +8,7 @@ is in it.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,10 @@ class Source:
 
     def end_of_epoch(self) -> None:
         """Called when an epoch's last batch was handed over."""
+
+    def identity(self) -> dict[str, Any]:
+        """JSON-able values that tell these samples from others."""
+        return {}
 
 
 class Loader:
@@ -113,6 +118,19 @@ class Loader:
         if self.drop_remainder:
             return self.samples // self.batch_size
         return -(-self.samples // self.batch_size)
+
+    def identity(self) -> dict[str, Any]:
+        """JSON-able values that are equal where the batches are: what a resumed run compares."""
+        return {
+            **self._source.identity(),
+            "samples": self.samples,
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+            "seed": self.seed,
+            "drop_remainder": self.drop_remainder,
+            # A transform without a repr of its own would show its address.
+            "pipeline": re.sub(r" at 0x[0-9a-f]+", "", repr(self.pipeline)),
+        }
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         epoch = self._epochs

@@ -1,5 +1,6 @@
 """Callbacks, under Keras's names."""
 
+from striate.callbacks.backup_and_restore import BackupAndRestore
 from striate.callbacks.callback import Callback, CallbackList
 from striate.callbacks.csv_logger import CSVLogger
 from striate.callbacks.early_stopping import EarlyStopping
@@ -12,6 +13,7 @@ from striate.callbacks.swap_ema_weights import SwapEMAWeights
 from striate.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
@@ -35,6 +35,16 @@ class Callback:
     def set_model(self, model: Model) -> None:
         """The model that the hooks may use as self.model."""
         self.model = model
+
+    def get_state(self) -> dict[str, Any]:
+        """What a resumed run has to know of the epochs before, for BackupAndRestore.
+
+        By name, JSON-able values or lists of float32 arrays.
+        """
+        return {}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Takes over what `get_state` gave; called after on_train_begin, where a run resumes."""
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Before the first epoch."""
@@ -85,6 +95,18 @@ class Callback:
 
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a batch of a prediction."""
+
+
+def state_of(callback: Callback, names: Sequence[str]) -> dict[str, Any]:
+    """These attributes by name."""
+    return {name: getattr(callback, name) for name in names}
+
+
+def restore_state(callback: Callback, state: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Sets these attributes, those that `state` has."""
+    for name in names:
+        if name in state:
+            setattr(callback, name, state[name])
 
 
 _ALIASES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -32,6 +33,22 @@ class CSVLogger(Callback):
         self._file = open(  # noqa: SIM115 (closed by on_train_end, or by close)
             self.filename, "a" if self.append else "w", newline="", encoding="utf-8"
         )
+
+    def get_state(self) -> dict[str, Any]:
+        """The file itself: a later epoch may have been logged, but not kept."""
+        if self._file is None:
+            return {}
+        with open(self.filename, newline="", encoding="utf-8") as file:  # line ends as they are
+            return {"keys": self._keys, "text": file.read()}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        if self._file is None or "text" not in state:
+            return
+        self._keys = state["keys"]
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(state["text"])
+        self._file.flush()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         assert self._file is not None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from striate.callbacks.callback import Callback, Logs
+from striate.callbacks.callback import Callback, Logs, restore_state, state_of
 from striate.callbacks.monitor import Monitor
+
+_STATE = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")
 
 
 class EarlyStopping(Callback):
@@ -48,6 +51,12 @@ class EarlyStopping(Callback):
         self.best = self._monitor.worst
         self.best_epoch = 0
         self.best_weights: list[Any] | None = None
+
+    def get_state(self) -> dict[str, Any]:
+        return state_of(self, _STATE)
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        restore_state(self, state, _STATE)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._reset()

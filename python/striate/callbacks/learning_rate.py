@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from striate.callbacks.callback import Callback, Logs
+from striate.callbacks.callback import Callback, Logs, restore_state, state_of
 from striate.callbacks.monitor import Monitor
 from striate.errors import ArgumentError
 
@@ -50,6 +51,9 @@ class LearningRateScheduler(Callback):
             logs["learning_rate"] = self.model.optimizer.learning_rate
 
 
+_STATE = ("best", "wait", "cooldown_counter")
+
+
 class ReduceLROnPlateau(Callback):
     """Multiplies the rate by `factor` when `monitor` has not improved for `patience` epochs.
 
@@ -90,6 +94,12 @@ class ReduceLROnPlateau(Callback):
         self.best = self._monitor.worst
         self.wait = 0
         self.cooldown_counter = 0
+
+    def get_state(self) -> dict[str, Any]:
+        return state_of(self, _STATE)
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        restore_state(self, state, _STATE)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._reset()

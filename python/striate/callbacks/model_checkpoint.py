@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from striate.callbacks.callback import Callback, Logs
 from striate.callbacks.monitor import Monitor
@@ -52,6 +54,13 @@ class ModelCheckpoint(Callback):
         self._batches = 0
         if save_freq != "epoch":
             self.on_train_batch_end = self._count_batch  # type: ignore[method-assign]
+
+    def get_state(self) -> dict[str, Any]:
+        return {"best": self.best, "batches": self._batches}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        self.best = state.get("best", self.best)
+        self._batches = state.get("batches", self._batches)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch = epoch

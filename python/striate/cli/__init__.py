@@ -7,7 +7,8 @@ the command or its data, 1 for the rest, 130 after Ctrl-C.
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from typing import Any, TextIO
 
 import click
 
@@ -17,7 +18,7 @@ from striate.cli.info import info
 from striate.cli.predict import predict
 from striate.cli.summary import summary
 from striate.cli.train import train
-from striate.errors import ArgumentError, DatasetNotFound, StriateError
+from striate.errors import ArgumentError, DatasetNotFound, StriateError, StriateWarning
 
 
 class CannotGoOn(click.ClickException):
@@ -35,7 +36,10 @@ class CleanGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                warnings.simplefilter("always", StriateWarning)
+                return super().invoke(ctx)
         except (ArgumentError, DatasetNotFound) as error:
             raise CannotBegin(str(error)) from error
         except StriateError as error:
@@ -48,6 +52,21 @@ class CleanGroup(click.Group):
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(130)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """striate's own warnings without the line of code that they come from."""
+    if issubclass(category, StriateWarning):
+        click.echo(f"Warning: {message}", err=True)
+    else:
+        click.echo(warnings.formatwarning(message, category, filename, lineno, line), err=True)
 
 
 @click.group(cls=CleanGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
+from click.core import ParameterSource
 
-from striate import _core
-from striate.callbacks import CSVLogger
-from striate.cli.images import DATASETS, Images, load_images
-from striate.cli.networks import recipe_argument
-from striate.cli.pictures import draw_pictures
-from striate.cli.report import confusion_text
+from striate.cli.data import NAMED
+from striate.cli.networks import NETWORKS, Network, network_argument
+from striate.cli.options import threads_option
 from striate.cli.run_folder import RunFolder
+from striate.cli.settings import Begun, Where, check_unchanged, new_settings
+from striate.cli.training import Job
 from striate.errors import ArgumentError
-from striate.metrics import confusion_matrix
-from striate.models import Sequential
-from striate.recipes import Recipe
-from striate.utils import set_random_seed
+
+_NEWEST = "\0"  # --resume without a run; no path has this character
+_ABOUT_WHERE = ("data", "on_error", "workers")
+_NO_SETTINGS = (*_ABOUT_WHERE, "runs", "name", "resume", "verbose", "threads")
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A recipe with what the command line overrides."""
-
-    recipe: Recipe
-    epochs: int
-    batch_size: int
-    learning_rate: float | None
-    seed: int
-
-
-@click.command()
-@click.argument("network", callback=recipe_argument)
+@click.command(epilog=f"Networks: {', '.join(NETWORKS)}.")
+@click.argument("network", required=False, callback=network_argument)
 @click.option(
     "--dataset",
-    type=click.Choice(DATASETS),
-    default="auto",
-    show_default=True,
-    help="auto: MNIST, or the built-in digits where it cannot be had.",
+    metavar="NAME|DIR",
+    help=f"{', '.join(NAMED)}; auto, which is MNIST, or the built-in digits where it cannot be "
+    "had; or a folder of images.  [default: what the network was published for]",
 )
 @click.option("--data", type=click.Path(path_type=Path), help="Folder that holds the data set.")
+@click.option("--recipe", metavar="NAME", help="How to train, see striate.recipes; lenet5-best.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images a step.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
@@ -53,7 +40,31 @@ class Plan:
     type=click.FloatRange(min=0, min_open=True),
     help="The schedule's highest rate; for lenet5-1998 the rate of the whole run.",
 )
-@click.option("--name", help="The run's folder; default: network-dataset-seed, numbered.")
+@click.option(
+    "--image-size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Images become N x N pixels.  [default: the data set's; the network's for a folder]",
+)
+@click.option(
+    "--color",
+    type=click.Choice(["rgb", "grayscale"]),
+    help="What a folder's images are read as.  [default: rgb; grayscale for lenet5 and mlp]",
+)
+@click.option(
+    "--validation-split",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="X",
+    help="Of a folder without val/: the share of each class to test on.  [default: 0.1]",
+)
+@click.option(
+    "--on-error",
+    type=click.Choice(["raise", "skip"]),
+    default="raise",
+    show_default=True,
+    help="What an image file that cannot be read leads to.",
+)
+@click.option("--name", help="The run's folder.  [default: network-dataset-seed, numbered]")
 @click.option(
     "--runs",
     type=click.Path(path_type=Path),
@@ -61,115 +72,99 @@ class Plan:
     show_default=True,
     help="Where the run's folder is made.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="Default: see `striate info`.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), help="Use only the first N training and N test images."
+    "--resume",
+    is_flag=False,
+    flag_value=_NEWEST,
+    metavar="[RUN]",
+    help="Go on with a run that was stopped: its folder or name, or the newest one.",
 )
+@click.option("--workers", type=click.IntRange(min=0), help="Threads that prepare batches.")
+@threads_option
+@click.option("--limit", type=click.IntRange(min=1), help="Use only N training and N test images.")
 @click.option("--activation", help="For lenet5 and mlp: relu, tanh, sigmoid, ...")
 @click.option("--pooling", type=click.Choice(["max", "average"]), help="For lenet5.")
 @click.option("--verbose", "-v", is_flag=True, help="Also say how the run is set up.")
-def train(
-    network: Recipe, dataset: str, data: Path | None, epochs: int | None, batch_size: int | None,
-    seed: int, learning_rate: float | None, name: str | None, runs: Path, threads: int | None,
-    limit: int | None, activation: str | None, pooling: str | None, verbose: bool,
-) -> None:  # fmt: skip
-    """Train NETWORK (lenet5, lenet5-1998 or mlp) and keep what comes of it in a folder.
+@click.pass_context
+def train(ctx: click.Context, /, network: Network | None, **options: Any) -> None:
+    """Train NETWORK and keep what comes of it in a folder.
 
     Leaves the model, its history, result.json and, with matplotlib, pictures in RUNS/NAME.
+
+    A folder of images has them as DIR/train/CLASS/FILE and DIR/val/CLASS/FILE (or test/), or all
+    as DIR/CLASS/FILE; then a tenth of each class is kept to test on.
+
+    After each epoch the state of training is saved. After Ctrl-C, a crash or kill -9, --resume goes
+    on from there and ends with the same network, to the bit, as if nothing had happened.
+
+    \b
+      striate train lenet5
+      striate train resnet20 --dataset cifar10 --data DIR
+      striate train resnet18 --dataset flowers --image-size 160 --epochs 30 --on-error skip
+      striate train --resume runs/resnet20-cifar10-0
     """
-    if threads is not None:
-        _core.set_num_threads(threads)
-    plan = Plan(network, epochs or network.epochs, batch_size or network.batch_size,
-                learning_rate, seed)  # fmt: skip
-    set_random_seed(seed)
-    model = _build(network, activation=activation, pooling=pooling)
-    images = load_images(dataset, data, limit)
-    if images.note:
-        click.echo(images.note + "\n")
-    default = f"{network.name}-{images.name}-{seed}"
-    folder = RunFolder(runs, default if name is None else name, numbered=name is None)
-    model.summary(print_fn=click.echo, connections=True)
-    if verbose:
-        click.echo(_setup(plan, images))
-    _run(plan, model, images, folder)
-    if images.note:
-        click.echo("\n" + images.note)
+    runs = options["runs"]
+    if options["resume"] is not None:
+        job = _resumed(network, options, _given(ctx), runs)
+        if job is None:
+            return
+    else:
+        if network is None:
+            raise click.UsageError("Missing argument 'NETWORK', or --resume.", ctx)
+        settings = new_settings(
+            network, {k: v for k, v in options.items() if k not in _NO_SETTINGS}
+        )
+        where = Where(**{name: options[name] for name in _ABOUT_WHERE})
+        job = Job(settings, where)
+    job.prepare()
+    job.begin(runs, options["name"])
+    job.run(verbose=options["verbose"])
 
 
-def _build(recipe: Recipe, **options: str | None) -> Sequential:
-    """The recipe's network, with those options that were given; ArgumentError if it lacks one."""
-    given = {option: value for option, value in options.items() if value is not None}
-    for option in given:
-        if option not in recipe.options:
-            raise ArgumentError(f"--{option}: {recipe.name} has no such choice")
-    return recipe.build(**given)
-
-
-def _run(plan: Plan, model: Sequential, images: Images, folder: RunFolder) -> None:
-    """Fits, measures, and writes everything into the folder."""
-    recipe = plan.recipe
-    x_train, x_test = recipe.preprocess(images.x_train), recipe.preprocess(images.x_test)
-    y_train, y_test = images.y_train.astype(np.int64), images.y_test.astype(np.int64)
-    steps = -(-len(x_train) // plan.batch_size)
-    model.compile(
-        optimizer=recipe.optimizer(plan.learning_rate, steps, plan.epochs),
-        loss=recipe.loss(),
-        metrics=["accuracy"],
-    )
-    started = time.perf_counter()
-    try:
-        history = model.fit(
-            x_train, y_train, batch_size=plan.batch_size, epochs=plan.epochs,
-            validation_data=(x_test, y_test), callbacks=[CSVLogger(folder.history)],
-        ).history  # fmt: skip
-    except KeyboardInterrupt:
-        click.echo(f"\nStopped; the epochs that ended are in {folder.history}", err=True)
-        raise
-    seconds = time.perf_counter() - started
-    model.save(folder.model)
-    predicted = model.predict_classes(x_test)
-    matrix = confusion_matrix(y_test, predicted, 10)
-    result = _result(plan, model, images, seconds, predicted)
-    result["test_loss"] = history["val_loss"][-1]
-    folder.write_result(result)
-    click.echo(
-        f"\ntest accuracy {100 * result['accuracy']:.2f} % "
-        f"({int((predicted != y_test).sum()):,} of {len(y_test):,} wrong), trained in "
-        f"{seconds:.1f} s: {result['images_per_second']:,.0f} images/s\n"
-    )
-    click.echo(confusion_text(matrix))
-    written = draw_pictures(folder.path, model, history, images, x_test, predicted)
-    click.echo(f"\n{folder.path}: {', '.join(['model, history, result', *written])}")
-
-
-def _result(
-    plan: Plan, model: Sequential, images: Images, seconds: float, predicted: np.ndarray
-) -> dict[str, Any]:
-    """result.json's keys; seconds are those of training, its epochs' tests included."""
+def _given(ctx: click.Context) -> dict[str, Any]:
+    """The options that stand on the command line."""
     return {
-        "network": plan.recipe.name,
-        "dataset": images.name,
-        "seed": plan.seed,
-        "epochs": plan.epochs,
-        "batch_size": plan.batch_size,
-        "parameters": model.count_params(),
-        "accuracy": float((predicted == images.y_test).mean()),
-        "seconds": round(seconds, 3),
-        "images_per_second": round(plan.epochs * len(images.x_train) / seconds, 1),
-        "isa": _core.isa(),
-        "threads": _core.num_threads(),
-        "version": _core.__version__,
+        name: value
+        for name, value in ctx.params.items()
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE and value is not None
     }
 
 
-def _setup(plan: Plan, images: Images) -> str:
-    """The run in words."""
-    rate = "its own" if plan.learning_rate is None else f"{plan.learning_rate:g}"
-    return (
-        f"{plan.recipe.title}\n"
-        f"{len(images.x_train):,} training and {len(images.x_test):,} test images of "
-        f"{images.name}; {plan.epochs} epochs, batches of {plan.batch_size}, learning rate "
-        f"{rate}, seed {plan.seed}\n"
-        f"striate {_core.__version__}, {_core.isa()}, {_core.num_threads()} threads "
-        f"({_core.thread_reason()})\n"
+def _resumed(
+    network: Network | None, options: dict[str, Any], given: dict[str, Any], runs: Path
+) -> Job | None:
+    """The run to go on with; None if it has come to its end."""
+    if "name" in given:
+        raise ArgumentError("--name: a resumed run has its name: --resume NAME")
+    run = options["resume"]
+    if run == _NEWEST:
+        folder = RunFolder.newest(runs, lambda said: _is_meant(said, network, given))
+    else:
+        folder = RunFolder.find(runs, run)
+    begun = Begun.read(folder)
+    check_unchanged(begun, given)
+    if folder.ended:
+        result = folder.read_result()
+        click.echo(
+            f"{folder.path} has ended: {result['epochs']} epochs, test accuracy "
+            f"{100 * result['accuracy']:.2f} %"
+        )
+        return None
+    where = replace(begun.where, **{n: v for n, v in given.items() if n in _ABOUT_WHERE})
+    settings = begun.settings
+    if given.get("dataset", "auto") != "auto":
+        settings = replace(settings, dataset=given["dataset"])
+    return Job(settings, where, folder, begun)
+
+
+def _is_meant(said: Any, network: Network | None, given: dict[str, Any]) -> bool:
+    """Whether a run.json is of the network and the data set on the command line."""
+    settings = said.get("settings", {})
+    return all(
+        wanted in (None, "auto") or settings.get(name) == wanted
+        for name, wanted in (
+            ("network", None if network is None else network.name),
+            ("dataset", given.get("dataset")),
+            ("seed", given.get("seed")),
+        )
     )

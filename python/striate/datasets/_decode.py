@@ -62,7 +62,7 @@ def decode_image(path: Path, color_mode: str = "rgb", max_pixels: int = MAX_PIXE
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _check_size(image.width, image.height, max_pixels)
-            return _eight_bits(image, color_mode)
+            return eight_bits(image, color_mode)
     except CorruptImageError as error:
         raise CorruptImageError(f"{path}: {error}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -112,7 +112,7 @@ def _simplejpeg(data: bytes, max_pixels: int) -> Bytes | None:
         return None
 
 
-def _eight_bits(image: Image, color_mode: str) -> Bytes:
+def eight_bits(image: Image, color_mode: str) -> Bytes:
     """An opened image, decoded and converted."""
     mode = _MODES[color_mode]
     if image.mode.startswith("I") or image.mode == "F":

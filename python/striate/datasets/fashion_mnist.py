@@ -6,7 +6,12 @@ import os
 
 from ._idx_set import IdxFile, IdxSet, Split, load_idx_set
 
-__all__ = ["load_data"]
+__all__ = ["CLASSES", "load_data"]
+
+CLASSES = (
+    "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
+    "ankle boot",
+)  # fmt: skip
 
 _SET = IdxSet(
     name="fashion_mnist",

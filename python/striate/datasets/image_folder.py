@@ -19,6 +19,7 @@ from ..augment.pipeline import Pipeline
 from ..augment.resize import Resize
 from ..augment.transform import Draw, Transform
 from ..errors import ArgumentError, CorruptImageError, FormatError, ShapeError, warn_once
+from ..identity import text_identity
 from ..utils import to_categorical
 from ._decode import CHANNELS, EXTENSIONS, MAX_PIXELS, Bytes, decode_image
 
@@ -142,6 +143,37 @@ class ImageFolder:
         other.skipped = {}
         return other
 
+    def with_classes(self, classes: Sequence[str]) -> ImageFolder:
+        """The same images with the numbers that their classes' names have in this list.
+
+        Raises:
+            ArgumentError: the list lacks some of this folder's classes.
+        """
+        places = {name: place for place, name in enumerate(classes)}
+        missing = [name for name in self.classes if name not in places]
+        if missing:
+            raise ArgumentError(
+                f"{self.root}: has {_listed(missing)}, which {'is' if len(missing) == 1 else 'are'}"
+                f" none of the {len(classes)} classes {_listed(list(classes))}"
+            )
+        other = self.subset(range(len(self)))
+        own = np.array([places[name] for name in self.classes], np.int64)
+        other.labels = own[self.labels]
+        other.classes = list(classes)
+        return other
+
+    def identity(self) -> dict[str, Any]:
+        """What a resumed run compares: how many images each class has, and a checksum of names."""
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        root = os.path.join(self.root, "")
+        names = [os.fspath(path).removeprefix(root) for path in self.paths]
+        return {
+            "images": dict(zip(self.classes, counts.tolist(), strict=True)),
+            "file_names": text_identity(names),
+            "color_mode": self.color_mode,
+            "resize": repr(self._resize),
+        }
+
     def image(self, index: int) -> Bytes:
         """Image `index`, uint8 [H, W, C].
 
@@ -250,6 +282,10 @@ class FolderSource(Source):
     def end_of_epoch(self) -> None:
         """See Source."""
         self._folder.warn_skipped()
+
+    def identity(self) -> dict[str, Any]:
+        """See Source."""
+        return self._folder.identity()
 
 
 def _label_form(mode: str | None, classes: int) -> Callable[[NDArray[np.int64]], Any]:

@@ -6,7 +6,9 @@ import os
 
 from ._idx_set import IdxFile, IdxSet, Split, load_idx_set
 
-__all__ = ["load_data"]
+__all__ = ["CLASSES", "load_data"]
+
+CLASSES = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 # The checksums are of the .gz files: for this set no others are published. Every mirror serves
 # those very files. A plain file is therefore checked for its type and shape only.

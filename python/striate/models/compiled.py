@@ -40,6 +40,8 @@ class Compiled:
         self.losses = _losses(loss, outputs)
         self.loss_weights = _loss_weights(loss_weights, self.losses, outputs)
         self.optimizer: Optimizer = optimizers.get(optimizer)
+        # Callbacks may set another rate, or end the schedule.
+        self.given_rate = self.optimizer.schedule or self.optimizer.learning_rate
         self.given_metrics = _metrics(metric_list, outputs)
         for given, of_output, name in zip(
             self.given_metrics, self.losses, outputs.names, strict=True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from striate.callbacks import Callback, CallbackList, History, ProgressBar
+from striate.callbacks import BackupAndRestore, Callback, CallbackList, History, ProgressBar
 from striate.errors import ArgumentError
 from striate.models.batch_source import BatchSource, is_batch_source, unpack
 from striate.models.data_adapter import Arrays, class_weighted, split
@@ -61,7 +61,7 @@ def fit(
     if not isinstance(held_out, (Arrays, BatchSource)):
         held_out = None if held_out is None else model.convert(*held_out)
     total = None if steps is None else steps * (epochs - initial_epoch)
-    if isinstance(data, Arrays):
+    if isinstance(data, Arrays) or model.built:
         model.prepare_training(total)
     history = History()
     params = {
@@ -70,6 +70,7 @@ def fit(
         "samples": data.samples if isinstance(data, Arrays) else None,
         "batch_size": size,
         "verbose": verbose,
+        "settings": lambda: _settings(data, size, steps, bool(shuffle), class_weight),
     }
     hooks = CallbackList(_all(callbacks, verbose, history), model=model, params=params)
     run = Run(
@@ -77,9 +78,10 @@ def fit(
         validation.batch_size or EVALUATION_BATCH, validation.freq,
     )  # fmt: skip
     model.stop_training = False
+    model.initial_epoch = initial_epoch
     model.history = history
     try:
-        run.epochs(initial_epoch, epochs)
+        run.epochs(epochs)
     finally:
         hooks.close()
     return history
@@ -88,9 +90,35 @@ def fit(
 def _all(
     callbacks: Callback | Iterable[Callback] | None, verbose: int | str, history: History
 ) -> list[Callback]:
-    """The caller's callbacks, then what shows progress, then the history of what they logged."""
+    """The caller's callbacks, then what shows progress, then the history of what they logged.
+
+    Last comes what keeps the state of the others.
+    """
     given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
-    return [*given, *([ProgressBar(verbose)] if verbose else []), history]
+    backups = [callback for callback in given if isinstance(callback, BackupAndRestore)]
+    others = [callback for callback in given if callback not in backups]
+    others += [ProgressBar(verbose)] if verbose else []
+    others.append(history)
+    for backup in backups:
+        backup.others = others
+    return [*others, *backups]
+
+
+def _settings(
+    data: Arrays | BatchSource,
+    batch_size: int,
+    steps: int | None,
+    shuffle: bool,
+    class_weight: Mapping[int, float] | None,
+) -> dict[str, Any]:
+    """What a resumed `fit` must be called with again, but for the model; JSON-able."""
+    settings: dict[str, Any] = {}
+    if isinstance(data, Arrays):
+        settings |= {"batch_size": batch_size, "shuffle": shuffle}
+    settings |= {"data": data.identity(), "steps": steps}
+    if class_weight is not None and not isinstance(data, Arrays):  # which hold them as weights
+        settings["class_weight"] = {str(label): float(w) for label, w in class_weight.items()}
+    return settings
 
 
 def _check_counts(

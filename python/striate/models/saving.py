@@ -9,6 +9,7 @@
     compile         JSON of loss, optimizer and metrics, where the model is compiled; for several
                     outputs lists of them, and loss_weights
     training        JSON {"seed": .., "epochs": ..}
+    facts           JSON of Model.metadata, where there is any
 
 A file names layers of a closed list; nothing in it is run. It is checked against itself before
 memory is taken: the weights that the architecture asks for must be in the file.
@@ -47,6 +48,8 @@ def save(model: Model, filepath: Path, overwrite: bool = True) -> None:
     if model.is_compiled:
         metadata["compile"] = json.dumps(_compile_config(model))
     metadata["training"] = json.dumps({"seed": model.seed, "epochs": model.epochs_trained})
+    if model.metadata:
+        metadata["facts"] = json.dumps(model.metadata)
     _write(model, filepath, overwrite, metadata)
 
 
@@ -113,6 +116,7 @@ def load_model(filepath: Path, compile: bool = True) -> Model:  # noqa: A002 (Ke
             model = deserialize_model(architecture)
             model.seed = _whole(path, training, "seed")
             model.epochs_trained = _whole(path, training, "epochs")
+            model.metadata = _json(path, metadata, "facts") if "facts" in metadata else {}
             _check_sizes(model.graph, model.steps, tensors)
             _assign(model, path, metadata, tensors)
             if compile and "compile" in metadata:

@@ -39,6 +39,9 @@ class Trainer(Weighted):
         stop_training: set True by a callback to end `fit` after the present batch.
         samples_seen: by `fit` in the present epoch.
         epochs_trained: by all calls of `fit` together; keys the order of the samples.
+        initial_epoch: of the present `fit`; BackupAndRestore sets it, as the run goes on.
+        metadata: facts that go with the model into its file, JSON-able by name; `striate train`
+            puts the classes' names there, for one.
     """
 
     def __init__(self, name: str | None = None) -> None:
@@ -47,6 +50,8 @@ class Trainer(Weighted):
         self.stop_training = False
         self.samples_seen = 0
         self.epochs_trained = 0
+        self.initial_epoch = 0
+        self.metadata: dict[str, Any] = {}
         self._compiled: Compiled | None = None
         self._check_numerics = False
         self._ready = False  # whether the network is compiled for training

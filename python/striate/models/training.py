@@ -45,12 +45,14 @@ class Run:
     validation_batch_size: int = 32
     validation_freq: int = 1
 
-    def epochs(self, first: int, last: int) -> None:
-        """Trains epochs first to last - 1, with the callbacks' hooks around them."""
+    def epochs(self, last: int) -> None:
+        """Trains the model's initial_epoch to last - 1, with the callbacks' hooks around them."""
         model = self.model
         self.callbacks.call("on_train_begin", {})
         logs: dict[str, float] = {}
-        for epoch in range(first, last):
+        for epoch in range(model.initial_epoch, last):
+            if model.stop_training:  # before the run was resumed
+                break
             self.callbacks.call("on_epoch_begin", epoch, {})
             model.samples_seen = 0
             totals = (
