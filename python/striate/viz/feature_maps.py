@@ -29,10 +29,15 @@ def feature_maps(model: Sequential, image: NDArray[np.float32]) -> dict[str, NDA
     shape = model.sample_shape
     if image.shape != shape:
         raise ShapeError(f"feature_maps: {model.name} takes an image {shape}, got {image.shape}")
+    return {name: maps[0] for name, maps in maps_of(model, image[None]).items()}
+
+
+def maps_of(model: Sequential, images: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """The same for several images [N, H, W, C]: [N, h, w, c] by layer name."""
     maps: dict[str, NDArray[np.float32]] = {}
     for count, layer in enumerate(model.layers, start=1):
-        output = _first_layers(model.layers[:count], shape).predict(image[None])[0]
-        if output.ndim != 3:
+        output = _first_layers(model.layers[:count], model.sample_shape).predict(images)
+        if output.ndim != 4:
             break
         maps[layer.name] = output
     return maps
