@@ -5,9 +5,10 @@
 
 Networks, batch and step are those of benchmarks/deepnets.py: images of 224x224, SGD with momentum;
 PyTorch eager with channels_last tensors. Every figure has a process of its own: the most that was
-resident (ru_maxrss) until it had made the network and trained the steps, less what was resident
-after the imports. The second step is PyTorch's first with momentum in memory. Beside striate's
-stands what `model.memory(batch)` says before anything is allocated.
+resident until it had made the network and trained the steps, less what was resident after the
+imports. In its first step PyTorch makes the momentum when the activations are gone again, so only
+from the second on its peak is that of training; striate's is the same from the first. Beside
+striate's stands what `model.memory(batch)` says before anything is allocated.
 """
 
 import argparse
@@ -77,9 +78,7 @@ def measure(
 def table(rows: Sequence[dict[str, Any]]) -> str:
     lines = []
     for row in rows:
-        other = next(
-            (r for r in rows if r["peer"] == "torch" and _case(r) == _case(row)), None
-        )  # fmt: skip
+        other = next((r for r in rows if r["peer"] == "torch" and _case(r) == _case(row)), None)
         lines.append(
             [
                 row["network"],
@@ -141,9 +140,8 @@ def main() -> None:
     print(table(rows))
     print(f"\n{parts(rows)}")
     if arguments.json:
-        report.write_json(
-            arguments.json, {"benchmark": "memory", "machine": about, "rows": rows}
-        )  # fmt: skip
+        content = {"benchmark": "memory", "machine": about, "rows": rows}
+        report.write_json(arguments.json, content)
 
 
 if __name__ == "__main__":

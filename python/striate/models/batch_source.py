@@ -68,6 +68,11 @@ class BatchSource:
         except TypeError:
             return None
 
+    def identity(self) -> dict[str, Any]:
+        """JSON-able values that tell these data from others, as far as the source says it."""
+        identity: Any = getattr(self._source, "identity", None)
+        return identity() if callable(identity) else {"source": type(self._source).__name__}
+
     def batches(self, seed: int, epoch: int) -> Iterator[tuple[Any, Any, Any]]:
         """One epoch's batches."""
         taken: Iterator[Any]

@@ -6,6 +6,7 @@ Nothing here touches pyplot, so no window opens and no global setting changes.
 
 from striate.viz.augmented import plot_augmented
 from striate.viz.confusion import plot_confusion_matrix
+from striate.viz.equivariance import plot_equivariance
 from striate.viz.feature_maps import feature_maps, plot_feature_maps
 from striate.viz.history import plot_history
 from striate.viz.kernels import plot_kernels
@@ -15,6 +16,7 @@ __all__ = [
     "feature_maps",
     "plot_augmented",
     "plot_confusion_matrix",
+    "plot_equivariance",
     "plot_feature_maps",
     "plot_history",
     "plot_kernels",

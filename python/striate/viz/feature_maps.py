@@ -30,6 +30,11 @@ def feature_maps(model: Model, image: NDArray[np.float32]) -> dict[str, NDArray[
     shape = model.sample_shape
     if image.shape != shape:
         raise ShapeError(f"feature_maps: {model.name} takes an image {shape}, got {image.shape}")
+    return {name: maps[0] for name, maps in maps_of(model, image[None]).items()}
+
+
+def maps_of(model: Model, images: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """The same for several images [N, H, W, C]: [N, h, w, c] by layer name."""
     if len(model.inputs) != 1:
         raise ShapeError(f"feature_maps: {model.name} has {len(model.inputs)} inputs, not one")
     found = {
@@ -42,7 +47,8 @@ def feature_maps(model: Model, image: NDArray[np.float32]) -> dict[str, NDArray[
         return {}
     with seeds_kept():
         part = Model(model.inputs, found, name=model.name)
-    return {name: output[0] for name, output in part.predict(image[None]).items()}
+    maps: dict[str, NDArray[np.float32]] = part.predict(images)
+    return maps
 
 
 def plot_feature_maps(model: Model, image: NDArray[np.float32]) -> Figure:
