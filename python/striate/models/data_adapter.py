@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.errors import ArgumentError, ShapeError
+from striate.identity import array_identity
 from striate.labels import Labels, as_array
 from striate.losses import Loss
 from striate.models.structure import Structure
@@ -41,6 +42,16 @@ class Arrays(NamedTuple):
     def samples(self) -> int:
         """N."""
         return len(self.x[0])
+
+    def identity(self) -> dict[str, Any]:
+        """JSON-able values that tell these data from others."""
+        named: dict[str, Sequence[NDArray[Any] | None]] = {
+            "x": self.x, "y": self.y, "sample_weight": self.weights or []
+        }  # fmt: skip
+        return {"samples": self.samples} | {
+            name: [None if array is None else array_identity(array) for array in arrays]
+            for name, arrays in named.items()
+        }
 
     def rows(self, rows: slice) -> Arrays:
         """These samples, without a copy."""
