@@ -222,6 +222,27 @@ def test_summary(run: Path) -> None:
     assert "no network 'lenet6'" in fail(2, "summary", "lenet6")
 
 
+def test_summary_of_every_network_takes_no_memory_for_weights() -> None:
+    """In a process of its own: VGG-19's weights would be 575 MB, all networks' 2 GB."""
+    code = """
+import resource
+from striate.cli.networks import NETWORKS, network_or_model
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for name in NETWORKS:
+    lines = []
+    network_or_model(name).summary(print_fn=lines.append, connections=True)
+    print(name, [line for line in lines if line.startswith("Total params")][0])
+print("megabytes", (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "vgg16 Total params: 138,357,544" in done.stdout
+    assert "resnet20 Total params: 271,098" in done.stdout
+    assert int(done.stdout.split()[-1]) < 200
+
+
 def test_info() -> None:
     output = succeed("info")
     for word in ("striate", "compiler", "instruction set", "threads"):

@@ -120,6 +120,22 @@ def test_what_a_file_cannot_hold_warns(tmp_path) -> None:
     assert not (tmp_path / "n").exists()
 
 
+def test_what_the_model_says_of_itself_travels_with_it(tmp_path) -> None:
+    model = Sequential([Input((4,)), layers.Dense(2)])
+    model.save(tmp_path / "plain.safetensors")
+    assert load_model(tmp_path / "plain.safetensors").metadata == {}
+    model.metadata = {"classes": ["cat", "dog"], "shorter_side": 256}
+    model.save(tmp_path / "said.safetensors")
+    assert load_model(tmp_path / "said.safetensors").metadata == model.metadata
+    metadata, tensors = _core.read_safetensors(str(tmp_path / "said.safetensors"))
+    for facts in ("[1]", "{", "7"):
+        _core.write_safetensors(
+            str(tmp_path / "bad.safetensors"), metadata | {"facts": facts}, tensors
+        )
+        with pytest.raises(FormatError, match="facts is not"):
+            load_model(tmp_path / "bad.safetensors")
+
+
 def test_weights_alone(tmp_path) -> None:
     a, b = network(), network()  # b's automatic names differ from a's
     assert a.weights[0].path != b.weights[0].path

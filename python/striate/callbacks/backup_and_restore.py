@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from striate.callbacks.callback import Callback, Logs
 from striate.errors import ArgumentError
@@ -54,11 +55,13 @@ class BackupAndRestore(Callback):
         self.delete_checkpoint = bool(delete_checkpoint)
         self.others: Sequence[Callback] = ()
         """The run's other callbacks, whose states are kept too; `fit` sets them."""
+        self.settings: Mapping[str, Any] = {}
+        """The data and the arguments that must be the same again; `fit` sets them."""
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         from striate.models import checkpoint  # which needs this module
 
-        self._signature = checkpoint.signature(self.model, self.params)
+        self._signature = checkpoint.signature(self.model, self.settings)
         self.backup_dir.mkdir(parents=True, exist_ok=True)
         found = checkpoint.newest(self.backup_dir)
         if found is not None:

@@ -70,9 +70,12 @@ def fit(
         "samples": data.samples if isinstance(data, Arrays) else None,
         "batch_size": size,
         "verbose": verbose,
-        "settings": lambda: _settings(data, size, steps, bool(shuffle), class_weight),
     }
-    hooks = CallbackList(_all(callbacks, verbose, history), model=model, params=params)
+    listed = _all(callbacks, verbose, history)
+    for callback in listed:
+        if isinstance(callback, BackupAndRestore):
+            callback.settings = _settings(data, size, steps, bool(shuffle), class_weight)
+    hooks = CallbackList(listed, model=model, params=params)
     run = Run(
         model, data, hooks, size, steps, total, bool(shuffle), class_weight, held_out,
         validation.batch_size or EVALUATION_BATCH, validation.freq,

@@ -20,12 +20,12 @@ _ABSENT = object()
 _CHECKSUMS = (": crc32", ": file_names")
 
 
-def signature(model: Model, params: Mapping[str, Any]) -> dict[str, Any]:
+def signature(model: Model, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The network, how it is trained and on what, as JSON-able values.
 
     Args:
         model: built and compiled.
-        params: of `fit`, as callbacks get them.
+        settings: of `fit`: data, batch size and the like.
     """
     found = {
         "weights": [
@@ -34,7 +34,7 @@ def signature(model: Model, params: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "network": _architecture(model),
         "seed": model.seed,
-        **params["settings"](),
+        **settings,
         "losses": [None if one is None else losses.serialize(one) for one in model.compiled.losses],
         "loss_weights": model.compiled.loss_weights,
         "optimizer": _optimizer(model),
