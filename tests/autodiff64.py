@@ -306,12 +306,13 @@ def sparse_categorical_crossentropy(
 ) -> Value:
     """Of logits."""
     e = z.array - z.array.max(axis=-1, keepdims=True)
-    p = np.exp(e) / np.exp(e).sum(axis=-1, keepdims=True)
+    total = np.exp(e).sum(axis=-1, keepdims=True)
+    p = np.exp(e) / total
     positions = labels[0].size
     w = (np.ones(len(p)) if weights is None else weights) / (len(p) * positions)
     w = w.reshape(-1, *(1,) * (labels.ndim - 1))
     one_hot = np.eye(p.shape[-1])[labels]
-    loss = -(w * np.log((p * one_hot).sum(axis=-1))).sum()
+    loss = (w * (np.log(total[..., 0]) - (e * one_hot).sum(axis=-1))).sum()
     return Value(np.array(loss), [z], lambda dy: [dy * w[..., None] * (p - one_hot)])
 
 
