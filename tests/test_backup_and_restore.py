@@ -243,6 +243,29 @@ def test_what_changed_is_refused_and_named(
     fit(tmp_path, wide())
 
 
+def test_callbacks_of_ones_own(tmp_path: Path) -> None:
+    class Keeper(Callback):
+        def __init__(self) -> None:
+            self.seen: list[Any] = []
+            self.mean = [np.zeros(2, np.float32)]
+
+        def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+            self.seen.append([epoch, {"x": None}])
+            self.mean[0] = self.mean[0] + 1
+
+        def get_state(self) -> dict[str, Any]:
+            return {"seen": self.seen, "mean": self.mean}
+
+        def set_state(self, state: Any) -> None:
+            self.seen, self.mean = state["seen"], state["mean"]
+
+    interrupted(tmp_path, classifier(), Keeper())
+    other, keeper = LambdaCallback(), Keeper()
+    fit(tmp_path, classifier(), other, keeper)  # another callback before it changes nothing
+    assert [epoch for epoch, _ in keeper.seen] == [0, 1, 2, 3]
+    np.testing.assert_array_equal(keeper.mean[0], [4, 4])
+
+
 def test_automatic_names_may_differ(tmp_path: Path) -> None:
     def automatic() -> Sequential:
         set_random_seed(0)

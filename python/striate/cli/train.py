@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from striate.cli.data import NAMED
+from striate.cli.data import NAMED, is_folder
 from striate.cli.networks import NETWORKS, Network, network_argument
 from striate.cli.options import threads_option
 from striate.cli.run_folder import RunFolder
@@ -152,8 +152,8 @@ def _resumed(
         return None
     where = replace(begun.where, **{n: v for n, v in given.items() if n in _ABOUT_WHERE})
     settings = begun.settings
-    if given.get("dataset", "auto") != "auto":
-        settings = replace(settings, dataset=given["dataset"])
+    if is_folder(given.get("dataset", "auto")):
+        settings = replace(settings, dataset=str(Path(given["dataset"]).absolute()))
     return Job(settings, where, folder, begun)
 
 

@@ -202,7 +202,7 @@ class Model(Trainer):
             (print_fn or print)(line)
 
     def save(self, filepath: Path, overwrite: bool = True, **unknown: Any) -> None:
-        """Writes architecture, weights and what `compile` chose; load_model reads it back.
+        """Writes architecture, weights, what `compile` chose and `metadata`; load_model reads it.
 
         The file is a safetensors file. It is written beside the old one and then renamed, so a
         failure leaves the old one whole.
