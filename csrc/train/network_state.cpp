@@ -98,6 +98,10 @@ void Network::State::check_target(const Batch& batch, std::size_t output) const 
   const BatchTarget& target = batch.targets[output];
   const Shape& shape = graph.shape(outputs[output]);
   const std::int64_t classes = loss_classes(shape), positions = loss_positions(shape);
+  if (!target.labels && !target.targets)
+    throw ShapeError("output " + std::to_string(output) + ", of \"" +
+                     graph.nodes()[static_cast<std::size_t>(outputs[output])].name +
+                     "\", has a loss and no target in the batch");
   if (!takes_labels(losses[output].options.kind)) {
     if (!target.targets)
       throw ShapeError("this loss takes targets of the output's shape; got integer labels");

@@ -95,6 +95,22 @@ TEST_P(KernelsMaps, ChannelSums) {
   }
 }
 
+// A million terms of one sign: one after the other, 1 / 3 would lose its last digits to the sum.
+TEST_P(KernelsMaps, LongSumsKeepTheirDigits) {
+  const int channels = 3;
+  const std::int64_t pixels = 1000003;
+  std::vector<float> ones(static_cast<std::size_t>(pixels * channels), 1.0f / 3.0f);
+  Guarded sum(channels), dot(channels);
+  kernels().bias_grad_channels(pixels, channels, ones.data(), sum.data(), false);
+  kernels().channel_dot_channels(pixels, channels, ones.data(), ones.data(), dot.data(), false);
+  ASSERT_TRUE(sum.intact() && dot.intact());
+  const double third = static_cast<double>(1.0f / 3.0f), count = static_cast<double>(pixels);
+  for (int c = 0; c < channels; ++c) {
+    EXPECT_NEAR(sum[c] / (count * third), 1.0, 5e-5);
+    EXPECT_NEAR(dot[c] / (count * third * third), 1.0, 5e-5);
+  }
+}
+
 TEST_P(KernelsMaps, SoftmaxAndItsGradient) {
   for (int cols = 1; cols < 50; ++cols) {
     Random random(cols);
