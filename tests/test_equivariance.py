@@ -323,6 +323,35 @@ def test_the_picture_of_a_shift_up_and_to_the_left(digit: Images) -> None:
     assert np.isnan(left_over(figure.axes[3])[-4:]).all()
 
 
+def test_the_picture_of_a_graph_follows_strides_along_its_branches() -> None:
+    pytest.importorskip("matplotlib")
+    set_random_seed(4)
+    image = np.zeros((40, 40, 1), np.float32)
+    image[16:22, 14:24] = np.random.default_rng(1).normal(size=(6, 10, 1))
+    inputs = Input((40, 40, 1))
+    half = layers.Conv2D(4, 3, strides=2, padding="same", name="half")(inputs)
+    inner_in = Input((20, 20, 4))
+    inner = Model(inner_in, layers.MaxPooling2D(2, name="pool")(inner_in), name="inner")
+    quarter = inner(half)
+    again = layers.UpSampling2D(2, name="up")(quarter)
+    both = layers.Concatenate(name="both")([half, again])
+    skip = layers.Conv2D(3, 1, name="skip")(inputs)
+    model = Model(inputs, [both, skip, layers.GlobalMaxPooling2D(keepdims=True)(skip)])
+    figure = viz.plot_equivariance(model, image, (0, 4), ["skip", "both", "inner"])
+    labels = {
+        figure.axes[4 * row].get_ylabel().split("\n")[0]: figure.axes[4 * row + 3].get_xlabel()
+        for row in range(4)
+    }
+    assert labels == {
+        "input": "by 4 right: 0%",
+        "skip": "by 4 right: 0%",
+        "both": "by 2 right: 0%",
+        "inner": "by 1 right: 0%",
+    }
+    with pytest.raises(ArgumentError, match='no maps "pool"; it has half, inner, up, both, skip'):
+        viz.plot_equivariance(model, image, (0, 4), ["pool"])
+
+
 def test_the_picture_refuses_what_it_cannot_show(digit: Images) -> None:
     pytest.importorskip("matplotlib")
     model = applications.LeNet5()

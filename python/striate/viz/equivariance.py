@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from striate.errors import ArgumentError, ShapeError
-from striate.models import Sequential
+from striate.layers import Conv2DTranspose, Layer, UpSampling2D
+from striate.models import Model
 from striate.viz.canvas import GAP, IMAGES, INK, SIGNED, hide_frame, new_figure
 from striate.viz.feature_maps import maps_of
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Maps = NDArray[np.float32]  # [h, w, c]
+Stride = tuple[float, float]  # pixels of the image from one row and column of a map to the next
 _COLUMNS = ("before", "image shifted", "what changed", "left if the maps move")
 _FARTHEST = 6  # pixels, in the curves
 
@@ -25,14 +28,17 @@ class _Row(NamedTuple):
     """A layer (or the input): its maps of the image and of the shifted one."""
 
     name: str
-    stride: tuple[int, int]  # pixels of the image from one of its rows and columns to the next
+    stride: Stride
     before: Maps
     after: Maps
     curve: list[float]  # relative change after 0, 1, 2 .. pixels
 
 
 def plot_equivariance(
-    model: Sequential, image: NDArray[np.float32], shift: tuple[int, int] = (0, 2)
+    model: Model,
+    image: NDArray[np.float32],
+    shift: tuple[int, int] = (0, 2),
+    layers: Sequence[str] | None = None,
 ) -> Figure:
     """A row for the image and each layer that has maps: before and after a shift of the image.
 
@@ -48,10 +54,11 @@ def plot_equivariance(
         image: [H, W, C], preprocessed as for training, best with background at its edges; pixels
             that come in have the value of the top left one.
         shift: pixels down and to the right.
+        layers: the names of those to show, of a deep network a few; None: all that have maps.
 
     Raises:
         ShapeError: not an image that the model takes.
-        ArgumentError: no shift, one out of the picture, or a model without maps.
+        ArgumentError: no shift, one out of the picture, a layer without maps, or a model without.
     """
     image = np.asarray(image, np.float32)
     if image.shape != model.sample_shape:
@@ -62,6 +69,8 @@ def plot_equivariance(
     if not any(shift) or any(abs(d) >= n for d, n in zip(shift, image.shape, strict=False)):
         raise ArgumentError(f"plot_equivariance: the shift is within the picture, got {shift}")
     rows = _rows(model, image, shift)
+    if layers is not None:
+        rows = rows[:1] + [_named(rows[1:], name, model) for name in layers]
     if len(rows) == 1:
         raise ArgumentError(f"plot_equivariance: {model.name} has no layer with maps to show")
     figure = new_figure(7.4, 1.75 * len(rows) + 2.4)
@@ -89,23 +98,52 @@ def _overlap(distance: int) -> tuple[slice, slice]:
     return slice(distance, None), slice(None, -distance or None)
 
 
-def _rows(model: Sequential, image: Maps, shift: tuple[int, int]) -> list[_Row]:
+def _rows(model: Model, image: Maps, shift: tuple[int, int]) -> list[_Row]:
     """The image's own row first."""
     step = np.array(shift) / max(map(abs, shift))
     shifts = [shift] + [tuple(np.rint(step * d).astype(int)) for d in range(_FARTHEST + 1)]
     images = np.stack([image] + [shifted(image, d, image[0, 0]) for d in shifts])
+    strides = _strides(model)
+    found = {"input": images, **maps_of(model, images)}
     rows = []
-    stride = (1, 1)
-    layers = {layer.name: layer for layer in model.layers}
-    for name, maps in {"input": images, **maps_of(model, images)}.items():
-        own = getattr(layers.get(name), "strides", (1, 1))
-        stride = (stride[0] * own[0], stride[1] * own[1])
+    for name, maps in found.items():
         if min(maps.shape[1:3]) < 2:
-            break
+            continue
         before, after = maps[:2]
         curve = [_change(before, other) for other in maps[2:]]
-        rows.append(_Row(name, stride, before, after, curve))
+        rows.append(_Row(name, strides.get(name, (1, 1)), before, after, curve))
     return rows
+
+
+def _named(rows: list[_Row], name: str, model: Model) -> _Row:
+    for row in rows:
+        if row.name == name:
+            return row
+    names = ", ".join(row.name for row in rows) or "none"
+    raise ArgumentError(f'plot_equivariance: {model.name} has no maps "{name}"; it has {names}')
+
+
+def _strides(model: Layer) -> dict[str, Stride]:
+    """By layer name, of its maps (the last call's), through models within models."""
+    topology = model.inner_topology()
+    strides: dict[Any, Stride] = dict.fromkeys(topology.inputs, (1, 1))
+    by_layer = {}
+    for node in topology.nodes:
+        down, right = strides[node.inputs[0]]
+        own = _own_stride(node.layer)
+        by_layer[node.layer.name] = down * own[0], right * own[1]
+        strides.update(dict.fromkeys(node.outputs, by_layer[node.layer.name]))
+    return by_layer
+
+
+def _own_stride(layer: Layer) -> Stride:
+    inner = layer.inner_topology()
+    if inner is not None:
+        return _strides(layer)[inner.outputs[0].layer.name]
+    if isinstance(layer, UpSampling2D):
+        return 1 / layer.size[0], 1 / layer.size[1]
+    down, right = getattr(layer, "strides", (1, 1))
+    return (1 / down, 1 / right) if isinstance(layer, Conv2DTranspose) else (down, right)
 
 
 def _change(before: Maps, after: Maps) -> float:
@@ -128,7 +166,7 @@ def _draw(axes: list[Axes], row: _Row, shift: tuple[int, int], headings: bool) -
     axes[2].set_xlabel(f"{_change(row.before, row.after):.0%}", color=INK)
     moves = [d / s for d, s in zip(shift, row.stride, strict=True)]
     left = np.full_like(row.after, np.nan)
-    if all(move.is_integer() for move in moves):
+    if all(float(move).is_integer() for move in moves):
         left = row.after - shifted(row.before, (int(moves[0]), int(moves[1])), np.nan)
         change = np.linalg.norm(left[~np.isnan(left)]) / (np.linalg.norm(row.before) or 1.0)
         axes[3].set_xlabel(f"by {_steps(moves)}: {change:.0%}", color=INK)
