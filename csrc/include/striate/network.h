@@ -63,6 +63,7 @@ class Network {
   // Parameter values, shape.size() floats. Throws ValueError for a bad index.
   const float* parameter(int index) const;
   void set_parameter(int index, const float* values);
+  // ValueError for what never trains: moving statistics, an RBF layer's codes.
   void set_trainable(int index, bool trainable);
   // All of a layer's parameters that ever train; a frozen batch normalisation runs on its moving
   // statistics, in training too (Keras's trainable). Throws ValueError where there is no such
