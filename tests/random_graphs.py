@@ -186,8 +186,11 @@ class Drawing:
         return x
 
     def plan(self) -> Plan:
-        """The head and up to three values more; one may be an output twice."""
+        """The head and up to three values more; one value may be an output twice."""
         outputs, losses = [self.head], [str(self.choice(["squares", "crossentropy"]))]
+        if self.rng.random() < 0.3:  # sometimes the plan takes the softmax into the loss
+            outputs[0] = self.add("activation", (self.head,), kind="softmax")
+            losses[0] = "probabilities"
         for _ in range(int(self.rng.integers(0, 4))):
             last = len(self.inputs)
             value = (
@@ -245,8 +248,9 @@ def compile_losses(network: _core.Network, plan: Plan) -> None:
     for loss, factor in zip(plan.losses, FACTORS, strict=False):
         if loss == "squares":
             specs.append(("mean_squared_error", {}, factor))
-        elif loss == "crossentropy":
-            specs.append(("sparse_categorical_crossentropy", {"from_logits": True}, factor))
+        elif loss is not None:
+            options = {"from_logits": loss == "crossentropy"}
+            specs.append(("sparse_categorical_crossentropy", options, factor))
         else:
             specs.append(None)
     network.compile(specs, "sgd", {"learning_rate": RATE, "momentum": MOMENTUM})
@@ -363,9 +367,10 @@ class Run:
             if loss == "squares":
                 assert t is not None
                 made.append(ad.mean_squared_error(y, t.astype(np.float64), weights))
-            elif loss == "crossentropy":
+            elif loss is not None:
                 assert t is not None
-                made.append(ad.sparse_categorical_crossentropy(y, t, weights))
+                logits = y.parents[0] if loss == "probabilities" else y
+                made.append(ad.sparse_categorical_crossentropy(logits, t, weights))
             else:
                 made.append(None)
         pairs = [(v, f) for v, f in zip(made, FACTORS, strict=False) if v is not None]
@@ -375,6 +380,9 @@ class Run:
     def kink_distance(self) -> float:
         """The least distance of any value from where the graph bends."""
         distance = np.inf
+        for loss, y in zip(self.plan.losses, self.outputs, strict=True):
+            if loss == "probabilities" and y.array.min() < 1e-5:  # losses clip them
+                return 0.0
         live = self.plan.live()
         for value, node in enumerate(self.plan.nodes, start=len(self.plan.inputs)):
             if value not in live:
@@ -429,7 +437,7 @@ def make_batch(plan: Plan, network: _core.Network, count: int, seed: int) -> Bat
         shape = output.shape[1:]
         if loss == "squares":
             y.append(rng.normal(size=(count, int(np.prod(shape)))).astype(np.float32))
-        elif loss == "crossentropy":
+        elif loss is not None:
             y.append(rng.integers(0, shape[-1], size=(count, *shape[:-1])))
         else:
             y.append(None)

@@ -274,6 +274,8 @@ def test_layers_that_are_not_there() -> None:
             case.network.set_trainable(bad, False)
         with pytest.raises(_core.ArgumentError, match="there is no number"):
             case.network.set_regularizer(bad, 0.0, 0.1)
+    with pytest.raises(_core.ArgumentError, match="norm/moving_mean is never trained"):
+        case.network.set_trainable(case.index("norm/moving_mean"), True)
     with pytest.raises(_core.ArgumentError, match="finite and at least 0"):
         case.network.set_regularizer(0, 0.0, -0.1)
     assert case.network.average_in_use

@@ -93,6 +93,17 @@ def shared(graph: _core.Graph) -> int:
     return graph.dropout(x, name="drop", rate=0.3)
 
 
+def shared_by_blocks(graph: _core.Graph) -> int:
+    x = conv(graph, graph.input((6, 6, 3)), "c1")
+    graph.reuse = True
+    for i in range(3):
+        x = graph.depthwise_conv2d(x, name="d", kernel=(3, 3), padding="same")
+        x = graph.batch_normalization(x, name="n", inference=i != 1)
+        x = graph.activation(x, name=f"a{i}", kind="tanh")
+    graph.reuse = False
+    return x
+
+
 FRONTS: dict[str, tuple[Front, tuple[int, ...]]] = {
     "plain": (plain, (9, 7, 3)),
     "residual": (residual, (6, 6, 3)),
@@ -100,6 +111,7 @@ FRONTS: dict[str, tuple[Front, tuple[int, ...]]] = {
     "table": (table, (5, 5, 3)),
     "by_blocks": (by_blocks, (7, 7, 3)),
     "shared": (shared, (11,)),
+    "shared_by_blocks": (shared_by_blocks, (6, 6, 3)),
 }
 
 

@@ -56,6 +56,8 @@ void Network::set_parameter(int index, const float* values) {
 void Network::set_trainable(int index, bool trainable) {
   const std::lock_guard<std::mutex> lock(s_->busy);
   const std::size_t i = s_->index(index);
+  if (trainable && s_->table.all()[i].spec.fixed)
+    throw ValueError(s_->table.all()[i].name + " is never trained");
   s_->use_average(false);
   s_->table.all()[i].spec.trainable = trainable;
   s_->kept_penalty_version = 0;

@@ -66,6 +66,7 @@ class Network {
   // The same, copied; takes no memory for the network while none of its parameters is in use.
   void copy_parameter(int index, float* to) const;
   void set_parameter(int index, const float* values);
+  // ValueError for what never trains: moving statistics, an RBF layer's codes.
   void set_trainable(int index, bool trainable);
   // All of a layer's parameters that ever train; a frozen batch normalisation runs on its moving
   // statistics, in training too (Keras's trainable). Throws ValueError where there is no such
