@@ -1,6 +1,9 @@
 """What `striate train` reaches, over several seeds: accuracy and training seconds.
 
-    python benchmarks/accuracy.py lenet5 --seeds 5 [--data DIR] [-- more arguments of striate train]
+    python benchmarks/accuracy.py lenet5 --seeds 5 [--dataset NAME] [--data DIR]
+                                  [-- more arguments of striate train]
+    python benchmarks/accuracy.py lenet5 --seeds 3 -- --recipe best
+    python benchmarks/accuracy.py resnet20 --dataset cifar10 --seeds 1
 
 Each seed is a process of its own, as a user would start it; the figures are those of the runs'
 result.json.
@@ -30,12 +33,17 @@ def train(network: str, seed: int, runs: Path, arguments: list[str]) -> dict[str
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("network", help="lenet5, lenet5-1998 or mlp")
+    parser.add_argument(
+        "network", help="as striate train has it: lenet5, resnet20 ..."
+    )
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--data", help="folder with MNIST (default: as striate finds it)")
-    parser.add_argument("rest", nargs="*", help="passed to striate train")
-    options = parser.parse_args()
-    arguments = ["--dataset", "mnist", *options.rest]
+    parser.add_argument("--dataset", default="mnist", help="as striate train has it")
+    parser.add_argument("--data", help="folder with the data set (default: as striate finds it)")
+    # What stands behind "--" is for striate train.
+    given = sys.argv[1:]
+    end = given.index("--") if "--" in given else len(given)
+    options = parser.parse_args(given[:end])
+    arguments = ["--dataset", options.dataset, *given[end + 1 :]]
     if options.data:
         arguments += ["--data", options.data]
     results = []

@@ -25,6 +25,46 @@ def test_a_sample_does_not_depend_on_its_batch(units: int) -> None:
         np.testing.assert_array_equal(net.predict(x[i : i + 1])[0], together[i])
 
 
+@pytest.mark.parametrize("clip", ["clipnorm", "global_clipnorm"])
+def test_norms_are_of_gradients_alone(clip: str) -> None:
+    """Gradients lie where activations were; what fills up their last cache line does not count."""
+    net = network(7)
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(9, 24, 24, 3)).astype(np.float32)
+    y = rng.integers(0, 7, 9)
+    net.compile(
+        [("sparse_categorical_crossentropy", {})], "sgd", {"learning_rate": 1.0, clip: 1e-3}
+    )
+    gradients = net.gradients([x], [y])[1]
+    before = [net.get_parameter(k) for k in range(len(gradients))]
+    net.train_batch(x, None, y)
+    norms = [float(np.linalg.norm(g.astype(np.float64))) for g in gradients]
+    for k, g in enumerate(gradients):
+        norm = norms[k] if clip == "clipnorm" else float(np.linalg.norm(norms))
+        np.testing.assert_allclose(
+            before[k] - net.get_parameter(k), g * (1e-3 / norm), rtol=1e-3, atol=1e-7
+        )
+
+
+def test_batches_of_many_sizes_in_turn() -> None:
+    """A wide network's training is planned for a batch's size; plans come and go."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(40, 24, 24, 3)).astype(np.float32)
+    y = rng.integers(0, 7, 40)
+
+    def trained(sizes: list[int], fresh: bool) -> np.ndarray:
+        net = network(7)
+        net.compile([("sparse_categorical_crossentropy", {})], "adam", {"learning_rate": 1e-3})
+        for n in sizes:
+            if fresh:  # throws all plans away
+                net.set_trainable(0, True)
+            net.train_batch(x[:n], None, y[:n])
+        return net.get_parameter(0)
+
+    sizes = [40, 1, *range(2, 40, 2), 40, 39]
+    np.testing.assert_array_equal(trained(sizes, False), trained(sizes, True))
+
+
 @pytest.mark.parametrize("units", [3, 10, 17])
 def test_gradients_add_up_over_samples(units: int) -> None:
     net = network(units)

@@ -37,8 +37,13 @@ class Storage {
 
   // Makes room for at least `floats`; contents are lost when it grows.
   void reserve(std::int64_t floats) {
-    if (floats > size_) *this = Storage(floats);
+    if (floats <= size_) return;
+    *this = Storage();  // never both
+    *this = Storage(floats);
   }
+  // Gives the memory of [begin, end) back to the system where it can: whole pages, which are zero
+  // when they are touched again. What was there is lost.
+  void release(std::int64_t begin, std::int64_t end);
   float* data() { return data_; }
   const float* data() const { return data_; }
   std::int64_t size() const { return size_; }

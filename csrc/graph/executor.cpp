@@ -13,7 +13,8 @@ float* Executor::at(const Place& place, const Where& w) const {
     case Arena::kThread:
       return w.thread + place.offset;
     case Arena::kBatch:
-      return w.call.batch_arena + place.offset * w.blocks + w.range.block * place.floats;
+      return w.call.batch_arena + place.offset * (plan_.options.blocks ? 1 : w.blocks) +
+             w.range.block * place.floats;
     case Arena::kFixed:
       return w.call.fixed_arena + place.offset;
     case Arena::kNone:

@@ -36,7 +36,7 @@ struct ExecutorCall {
   float* const* const* dparams = nullptr;  // by shard, by parameter
   float* const* arenas = nullptr;          // by rank
   float* batch_arena = nullptr;
-  float* fixed_arena = nullptr;
+  float* fixed_arena = nullptr;             // the batch's where the plan knows the number of blocks
   float* const* outputs = nullptr;          // by output, [batch][K]; entries may be null
   float* const* input_gradients = nullptr;  // by input, [batch][F]; entries may be null
   BatchResult* results = nullptr;           // [blocks][outputs]
@@ -49,8 +49,7 @@ class Executor {
       : plan_(plan), graph_(graph), table_(table), kernels_(kernels) {}
 
   std::int64_t block_count(std::int64_t samples) const {
-    return (samples + plan_.options.blocking.block_samples - 1) /
-           plan_.options.blocking.block_samples;
+    return striate::block_count(plan_.options.blocking, samples);
   }
 
   // Makes the packs that persist; collective over the team.

@@ -72,27 +72,36 @@ void MemoryPlanner::place() {
     b.begin = timeline_.stretches[static_cast<std::size_t>(from)].begin;
     b.end = timeline_.stretches[static_cast<std::size_t>(to)].end - 1;
   }
-  thread_floats_ = place(Arena::kThread);
-  batch_floats_ = place(Arena::kBatch);
-  fixed_floats_ = place(Arena::kFixed);
+  thread_floats_ = place({Arena::kThread});
+  if (blocks_) {
+    batch_floats_ = place({Arena::kBatch, Arena::kFixed});
+    return;
+  }
+  batch_floats_ = place({Arena::kBatch});
+  fixed_floats_ = place({Arena::kFixed});
 }
 
-std::int64_t MemoryPlanner::place(Arena arena) {
+std::int64_t MemoryPlanner::extent(const Buffer& b) const {
+  const bool all = blocks_ && b.place.arena == Arena::kBatch;
+  return align_up(all ? checked_mul(b.floats, blocks_) : b.floats);
+}
+
+std::int64_t MemoryPlanner::place(std::initializer_list<Arena> arenas) {
   std::vector<Buffer*> order;
   for (Buffer& b : buffers_)
-    if (b.place.arena == arena) order.push_back(&b);
+    if (std::find(arenas.begin(), arenas.end(), b.place.arena) != arenas.end()) order.push_back(&b);
   std::stable_sort(order.begin(), order.end(),
-                   [](const Buffer* a, const Buffer* b) { return a->floats > b->floats; });
+                   [this](const Buffer* a, const Buffer* b) { return extent(*a) > extent(*b); });
   std::int64_t total = 0;
   std::vector<Buffer*> placed;  // by offset
   for (Buffer* b : order) {
     std::int64_t& offset = b->place.offset;
     for (const Buffer* p : placed) {
       if (p->begin > b->end || b->begin > p->end) continue;
-      if (offset + align_up(b->floats) <= p->place.offset) break;
-      offset = std::max(offset, p->place.offset + align_up(p->floats));
+      if (offset + extent(*b) <= p->place.offset) break;
+      offset = std::max(offset, p->place.offset + extent(*p));
     }
-    total = std::max(total, checked_add(offset, align_up(b->floats)));
+    total = std::max(total, checked_add(offset, extent(*b)));
     placed.insert(std::upper_bound(placed.begin(), placed.end(), b,
                                    [](const Buffer* x, const Buffer* y) {
                                      return x->place.offset < y->place.offset;

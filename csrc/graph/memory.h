@@ -2,6 +2,7 @@
 // Lays buffers out in arenas by lifetime: two buffers share memory when their lives do not overlap.
 // Times are actions of the timeline.
 #include <cstdint>
+#include <initializer_list>
 #include <vector>
 
 #include "graph/timeline.h"
@@ -14,15 +15,18 @@ enum class Arena { kNone, kThread, kBatch, kFixed };
 
 // In kBatch the blocks follow each other without a gap, so that what runs over the whole batch
 // finds all samples in a row; a buffer begins on a cache line, its later blocks need not.
+// Where the number of blocks is known, kBatch and kFixed are one arena and share its memory.
 struct Place {
   Arena arena = Arena::kNone;
-  std::int64_t offset = 0;  // floats; in kBatch times the number of blocks
+  std::int64_t offset = 0;  // floats; in kBatch of unknown blocks times their number
   std::int64_t floats = 0;  // of one block in kThread and kBatch
 };
 
 class MemoryPlanner {
  public:
-  explicit MemoryPlanner(const Timeline& timeline) : timeline_(timeline) {}
+  // blocks: of a batch; 0: unknown.
+  explicit MemoryPlanner(const Timeline& timeline, std::int64_t blocks = 0)
+      : timeline_(timeline), blocks_(blocks) {}
 
   // fixed: one for the whole batch, whatever its size.
   int add(std::int64_t floats, bool fixed = false);
@@ -37,7 +41,8 @@ class MemoryPlanner {
   void place();
   Place at(int buffer) const;
   std::int64_t thread_floats() const { return thread_floats_; }
-  std::int64_t batch_floats() const { return batch_floats_; }  // times the number of blocks
+  // Of all blocks where their number is known, fixed buffers included; else to be taken times it.
+  std::int64_t batch_floats() const { return batch_floats_; }
   std::int64_t fixed_floats() const { return fixed_floats_; }
 
  private:
@@ -55,9 +60,11 @@ class MemoryPlanner {
   };
   int root(int buffer) const;
   static bool spoils(const Buffer& writer, const Buffer& reader);
-  std::int64_t place(Arena arena);
+  std::int64_t extent(const Buffer& buffer) const;  // floats of its arena
+  std::int64_t place(std::initializer_list<Arena> arenas);
 
   const Timeline& timeline_;
+  const std::int64_t blocks_;
   std::vector<Buffer> buffers_;
   std::int64_t thread_floats_ = 0, batch_floats_ = 0, fixed_floats_ = 0;
 };

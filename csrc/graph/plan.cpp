@@ -39,6 +39,9 @@ class PlanBuilder {
     add_outputs(program);
     if (options_.gradients()) add_backward(program);
     add_timeline(program);
+    if (options_.blocks)
+      for (const Parameter& p : parameters_.all())
+        plan_.parameter_gradients.push_back({Arena::kNone, 0, align_up(p.spec.shape.size())});
     place_memory(&plan_);
     return std::move(plan_);
   }
@@ -133,6 +136,10 @@ Blocking choose_blocking(const Graph& graph, const std::vector<ValueId>& outputs
   const std::int64_t fit = std::clamp<std::int64_t>(kNearCache / floats, 1, kLanes);
   return {Layout::kChannels, static_cast<int>(std::min(fit, std::max<std::int64_t>(batch, 1))),
           wide};
+}
+
+std::int64_t block_count(const Blocking& blocking, std::int64_t samples) {
+  return (samples + blocking.block_samples - 1) / blocking.block_samples;
 }
 
 std::int64_t shard_count(std::int64_t blocks) { return std::min(blocks, kMaxShards); }

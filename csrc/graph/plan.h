@@ -27,6 +27,7 @@ struct Blocking {
 // otherwise channels in lanes with as many samples a block as do.
 Blocking choose_blocking(const Graph& graph, const std::vector<ValueId>& outputs,
                          std::int64_t parameter_floats, std::int64_t batch);
+std::int64_t block_count(const Blocking& blocking, std::int64_t samples);
 std::int64_t shard_count(std::int64_t blocks);
 
 constexpr std::size_t kMaxStepInputs = 64;  // an executor's pointers to them live on its stack
@@ -38,6 +39,9 @@ struct PlanOptions {
   bool input_gradient = false;
   const std::vector<OutputLoss>* losses = nullptr;  // by output; null: prediction
   Blocking blocking{};
+  // Blocks of the batch, for wide networks' gradients: such a plan is for batches of one size, and
+  // the gradients of the parameters lie where the activations died that they came from. 0: any.
+  std::int64_t blocks = 0;
 
   bool gradients() const { return backward || input_gradient; }
 };
@@ -88,8 +92,15 @@ struct Plan {
   std::vector<PlannedOutput> outputs;
   Timeline timeline;
   bool packs_persist = true;  // packed once for all batches, until parameters change
+  // Arenas. batch_floats: of a block, or with options.blocks of all, fixed buffers included.
   std::int64_t thread_floats = 0, batch_floats = 0, fixed_floats = 0, packed_floats = 0;
+  // With options.blocks: where the gradient of each parameter lies, kNone where nothing makes it.
+  std::vector<Place> parameter_gradients;
 
+  // Floats of the batch's arena for so many blocks.
+  std::int64_t batch_total(std::int64_t blocks) const {
+    return options.blocks ? batch_floats : checked_mul(batch_floats, blocks);
+  }
   bool keeps_for_backward() const { return options.training || options.gradients(); }
   // The most that runs at once: no more threads are of use.
   std::int64_t widest(std::int64_t block_tasks) const;

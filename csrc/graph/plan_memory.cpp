@@ -7,7 +7,7 @@ namespace {
 
 class PlanMemory {
  public:
-  explicit PlanMemory(Plan* plan) : plan_(*plan), memory_(plan->timeline) {
+  explicit PlanMemory(Plan* plan) : plan_(*plan), memory_(plan->timeline, plan->options.blocks) {
     forward_time_.assign(plan_.steps.size(), -1);
     backward_time_.assign(plan_.backward.size(), -1);
   }
@@ -17,6 +17,7 @@ class PlanMemory {
     add_values();
     add_step_memory();
     add_gradients();
+    if (plan_.options.blocks) add_parameter_gradients();
     share_forward();
     share_backward();
     memory_.place();
@@ -215,6 +216,27 @@ class PlanMemory {
     }
   }
 
+  // Made by tasks or where blocks meet, and read by the optimizer behind everything.
+  void add_parameter_gradients() {
+    parameter_gradient_.assign(plan_.parameter_gradients.size(), -1);
+    const int last = static_cast<int>(actions().size()) - 1;
+    for (Size t = 0; t < actions().size(); ++t) {
+      const Action& a = actions()[t];
+      if (a.kind != ActionKind::kGradientTasks && a.kind != ActionKind::kMeetBackward) continue;
+      const PlannedBackward& b = plan_.backward[at(a.index)];
+      const PlannedStep& s = step_of(b);
+      if (!b.wants_parameters) continue;
+      for (int p = s.first_parameter; p < s.first_parameter + s.parameter_count; ++p) {
+        int& buffer = parameter_gradient_[at(p)];
+        if (buffer < 0) {
+          buffer = memory_.add(plan_.parameter_gradients[at(p)].floats, true);
+          memory_.read(buffer, last);
+        }
+        memory_.write(buffer, static_cast<int>(t));
+      }
+    }
+  }
+
   // Where backward step i leaves its share of input k's gradient.
   int share_of(Size i, Size k) const {
     const PlannedBackward& b = plan_.backward[i];
@@ -285,6 +307,9 @@ class PlanMemory {
       s.packed = persistent(s.step->packed_size);
       if (plan_.options.gradients()) s.packed_backward = persistent(s.step->packed_backward_size);
     }
+    for (Size p = 0; p < parameter_gradient_.size(); ++p)
+      if (parameter_gradient_[p] >= 0)
+        plan_.parameter_gradients[p] = memory_.at(parameter_gradient_[p]);
     plan_.thread_floats = memory_.thread_floats();
     plan_.batch_floats = memory_.batch_floats();
     plan_.fixed_floats = memory_.fixed_floats();
@@ -294,7 +319,7 @@ class PlanMemory {
   MemoryPlanner memory_;
   std::vector<int> forward_time_;   // by step
   std::vector<int> backward_time_;  // by backward step
-  std::vector<int> value_, gradient_, loss_scratch_, loss_added_;
+  std::vector<int> value_, gradient_, loss_scratch_, loss_added_, parameter_gradient_;
   std::vector<std::vector<int>> added_;
   std::vector<StepBuffers> step_;
 };

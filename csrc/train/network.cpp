@@ -228,7 +228,7 @@ BatchLoss Network::gradients(const Batch& batch, bool training,
   if (!parameter_gradients.empty())
     for (std::size_t i = 0; i < s_->table.all().size(); ++i) {
       const Parameter& p = s_->table.all()[i];
-      std::memcpy(parameter_gradients[i], s_->shards.data() + p.offset,
+      std::memcpy(parameter_gradients[i], s_->shard_parameters[0][i],
                   static_cast<std::size_t>(p.spec.shape.size()) * sizeof(float));
     }
   return result;

@@ -9,17 +9,11 @@
 namespace striate {
 namespace {
 
-// Floats of gradient that a thread sums and applies at once: 16 KiB, half an L1 cache.
-constexpr std::int64_t kChunk = 4096;
+// Plans are kept by batch size in wide networks' training; beyond so many all are made anew.
+constexpr std::size_t kMostPlans = 16;
 
 // Samples of an inference batch that a wide network takes at once.
 constexpr std::int64_t kPiece = 32;
-
-void append_chunks(const Parameter& p, std::size_t index, std::vector<GradientChunk>* chunks) {
-  const std::int64_t size = align_up(p.spec.shape.size());
-  for (std::int64_t at = 0; at < size; at += kChunk)
-    chunks->push_back({p.offset + at, std::min(kChunk, size - at), index});
-}
 
 }  // namespace
 
@@ -61,17 +55,19 @@ PlanOptions Network::State::plan_options(PlanPurpose purpose, std::int64_t batch
   o.all_parameters = o.input_gradient = gradients;
   o.losses = purpose == PlanPurpose::kPredict ? nullptr : &compiled_losses();
   o.blocking = choose_blocking(graph, outputs, table.floats(), batch);
+  if (o.blocking.wide && o.gradients()) o.blocks = block_count(o.blocking, batch);
   return o;
 }
 
 ReadyPlan& Network::State::ready(PlanPurpose purpose, std::int64_t batch) {
   values.draw_all();
   const PlanOptions options = plan_options(purpose, batch);
-  const auto key =
-      std::make_tuple(purpose, options.blocking.layout, options.blocking.block_samples);
+  const auto key = std::make_tuple(purpose, options.blocking.layout, options.blocking.block_samples,
+                                   options.blocks);
   const auto found = plans.find(key);
   if (found != plans.end()) return found->second;
-  ReadyPlan r{make_plan(graph, outputs, table, options, kernels), Storage(), 0, {}, {}};
+  if (plans.size() >= kMostPlans) plans.clear();
+  ReadyPlan r{make_plan(graph, outputs, table, options, kernels), Storage(), 0, {}, {}, Storage()};
   find_chunks(&r);
   r.packed = Storage(r.plan.packed_floats);
   return plans.emplace(key, std::move(r)).first->second;
@@ -123,30 +119,6 @@ std::int64_t Network::State::shards_of(const Plan& plan, std::int64_t blocks) co
   return plan.options.blocking.wide ? 1 : shard_count(blocks);
 }
 
-void Network::State::prepare_gradients(const ReadyPlan& ready, std::int64_t shard_total) {
-  reserve_shards(shard_total);
-  for (std::size_t p : ready.unreached)
-    for (std::int64_t s = 0; s < shard_total; ++s)
-      std::fill_n(shard_parameters[static_cast<std::size_t>(s)][p],
-                  align_up(table.all()[p].spec.shape.size()), 0.0f);
-}
-
-void Network::State::reserve_shards(std::int64_t shard_total) {
-  const std::int64_t needed = checked_mul(shard_total, table.floats());
-  // By count: shards of a network without parameters take no memory.
-  if (shard_parameters.size() >= static_cast<std::size_t>(shard_total)) return;
-  shards.reserve(needed);
-  shard_parameters.clear();
-  shard_pointers.clear();
-  for (std::int64_t s = 0; s < shard_total; ++s) {
-    std::vector<float*> pointers;
-    for (const Parameter& p : table.all())
-      pointers.push_back(shards.data() + s * table.floats() + p.offset);
-    shard_parameters.push_back(std::move(pointers));
-  }
-  for (const auto& pointers : shard_parameters) shard_pointers.push_back(pointers.data());
-}
-
 // Returns the number of threads.
 int Network::State::prepare(const Pass& pass, std::int64_t blocks, ExecutorCall* call) {
   const Plan& plan = pass.ready->plan;
@@ -162,10 +134,10 @@ int Network::State::prepare(const Pass& pass, std::int64_t blocks, ExecutorCall*
     arena.reserve(plan.thread_floats);
     arena_pointers.push_back(arena.data());
   }
-  batch_arena.reserve(checked_mul(plan.batch_floats, blocks));
+  batch_arena.reserve(plan.batch_total(blocks));
   fixed_arena.reserve(plan.fixed_floats);
   block_results.assign(static_cast<std::size_t>(blocks) * outputs.size(), {});
-  if (back) prepare_gradients(*pass.ready, call->shards);
+  if (back) prepare_gradients(pass.ready, call->shards);
   call->batch = pass.batch;
   call->params = {values.each(), pass.ready->packed.data()};
   call->backward_params = pass.backward_params ? *pass.backward_params : call->params;
@@ -177,75 +149,13 @@ int Network::State::prepare(const Pass& pass, std::int64_t blocks, ExecutorCall*
   call->dparams = shard_pointers.data();
   call->arenas = arena_pointers.data();
   call->batch_arena = batch_arena.data();
-  call->fixed_arena = fixed_arena.data();
+  call->fixed_arena = plan.options.blocks ? batch_arena.data() : fixed_arena.data();
   call->outputs = pass.outputs && !pass.outputs->empty() ? pass.outputs->data() : nullptr;
   call->input_gradients = pass.input_gradients && !pass.input_gradients->empty()
                               ? pass.input_gradients->data()
                               : nullptr;
   call->results = block_results.data();
   return threads;
-}
-
-void Network::State::find_chunks(ReadyPlan* ready) const {
-  const Plan& plan = ready->plan;
-  if (!plan.options.gradients()) return;
-  std::vector<bool> reached(table.all().size(), false);
-  for (const PlannedBackward& b : plan.backward) {
-    const PlannedStep& s = plan.steps[static_cast<std::size_t>(b.step)];
-    for (int p = 0; b.wants_parameters && p < s.parameter_count; ++p)
-      reached[static_cast<std::size_t>(s.first_parameter + p)] = true;
-  }
-  for (std::size_t i = 0; i < table.all().size(); ++i) {
-    const Parameter& p = table.all()[i];
-    const bool trained = p.spec.trainable && (reached[i] || rules[i].regularized());
-    if (!trained && !plan.options.all_parameters) continue;
-    append_chunks(p, i, &ready->chunks);
-    if (!reached[i]) ready->unreached.push_back(i);
-  }
-}
-
-float* Network::State::sum_shards(const GradientChunk& chunk, std::int64_t shard_total) {
-  const float* parts[64];
-  for (std::int64_t s = 0; s < shard_total; ++s)
-    parts[s] = shards.data() + s * table.floats() + chunk.begin;
-  float* sum = shards.data() + chunk.begin;
-  if (shard_total > 1)
-    kernels.sum_tree(chunk.n, static_cast<std::int32_t>(shard_total), parts, sum);
-  return sum;
-}
-
-void Network::State::update_weights(Team& team, const Pass& pass, std::int64_t shard_total) {
-  const std::vector<GradientChunk>& chunks = pass.ready->chunks;
-  const auto count = static_cast<std::int64_t>(chunks.size());
-  GradientUpdate& step = *pass.update;
-  const bool meet = step.needs_scales();
-  team.for_each(count, [&](std::int64_t c) {
-    const auto i = static_cast<std::size_t>(c);
-    float* gradient = sum_shards(chunks[i], shard_total);
-    step.gather(i, gradient);
-    if (!meet) step.apply(i, gradient);
-  });
-  if (!meet) return;
-  team.for_each(1, [&](std::int64_t) { step.find_scales(); });
-  team.for_each(count, [&](std::int64_t c) {
-    const auto i = static_cast<std::size_t>(c);
-    step.apply(i, shards.data() + chunks[i].begin);
-  });
-}
-
-double Network::State::penalty() {
-  if (kept_penalty_version == version) return kept_penalty;
-  std::vector<GradientChunk> chunks;
-  for (std::size_t i = 0; i < table.all().size(); ++i)
-    if (table.all()[i].spec.trainable && rules[i].regularized())
-      append_chunks(table.all()[i], i, &chunks);
-  kept_penalty = 0.0;
-  parallel_region(1, [&](Team&) {
-    for (const GradientChunk& c : chunks)
-      kept_penalty += regularize(rules[c.parameter], c, values.data(), nullptr, kernels);
-  });
-  kept_penalty_version = version;
-  return kept_penalty;
 }
 
 void Network::State::require_average() const {
@@ -270,6 +180,7 @@ BatchLoss Network::State::run(const Pass& pass) {
   ExecutorCall call;
   const int threads = prepare(pass, blocks, &call);
   const bool stale = pass.ready->packed_version != version;
+  const bool late = pass.update && pass.update->lacks_slots();
   parallel_region(threads, [&](Team& team) {
     if (stale) executor.pack(team, call.params, plan.options.gradients());
     executor.run(team, call);
@@ -278,9 +189,13 @@ BatchLoss Network::State::run(const Pass& pass) {
         const GradientChunk& chunk = pass.ready->chunks[static_cast<std::size_t>(c)];
         (*pass.reduce)(chunk, sum_shards(chunk, call.shards));
       });
-    if (pass.update) update_weights(team, pass, call.shards);
+    if (pass.update && !late) update_weights(team, pass, call.shards);
   });
   if (pass.update_state) executor.commit(call, values.mutable_each());
+  if (late) {
+    make_slots(pass);
+    parallel_region(threads, [&](Team& team) { update_weights(team, pass, call.shards); });
+  }
   pass.ready->packed_version = version;
   return collect(*pass.batch, blocks);
 }
@@ -314,11 +229,17 @@ MemoryUse Network::State::memory(const Plan& plan, std::int64_t batch) const {
   };
   const auto slots =
       training && update ? static_cast<std::int64_t>(update->slot_names().size()) : 0;
-  const std::int64_t activations =
-      checked_add(checked_add(bytes(threads, plan.thread_floats), bytes(blocks, plan.batch_floats)),
-                  bytes(1, plan.fixed_floats));
-  return {bytes(1, flat), bytes(shard_total, flat), bytes(slots, flat),
-          bytes(1, plan.packed_floats), activations};
+  std::int64_t gradients = bytes(shard_total, flat);
+  std::int64_t activations =
+      checked_add(bytes(1, checked_add(plan.batch_total(blocks), plan.fixed_floats)),
+                  bytes(threads, plan.thread_floats));
+  if (plan.options.blocks) {  // gradients lie among the activations
+    gradients = 0;
+    for (const Place& place : plan.parameter_gradients)
+      if (place.arena != Arena::kNone) gradients += bytes(1, place.floats);
+    activations -= gradients;
+  }
+  return {bytes(1, flat), gradients, bytes(slots, flat), bytes(1, plan.packed_floats), activations};
 }
 
 BatchLoss Network::State::run_in_pieces(const Pass& pass) {

@@ -27,8 +27,10 @@ struct ReadyPlan {
   // The floats whose gradients are reduced: of the trainable parameters that a loss or a
   // regularizer reaches, or of all.
   std::vector<GradientChunk> chunks;
-  // Parameters among them that no loss reaches: no step writes their gradient, it is zero.
+  // Parameters among them that no loss reaches: no step writes their gradient, it is zero. In a
+  // plan that places gradients, these have none: they lie in unreached_gradients, one by one.
   std::vector<std::size_t> unreached;
+  Storage unreached_gradients;
 };
 
 struct Network::State {
@@ -49,7 +51,8 @@ struct Network::State {
   void use_average(bool on);     // if there are averages
 
   // Forward and, where the plan has one, backward over all blocks; then `reduce` or `update` on
-  // each chunk of the gradient, whose shards are summed by then. One parallel region.
+  // each chunk of the gradient, whose shards are summed by then. One parallel region; two in the
+  // first step of a wide network, see make_slots.
   struct Pass {
     ReadyPlan* ready;
     const Batch* batch;
@@ -66,12 +69,15 @@ struct Network::State {
   // Wide networks keep a whole batch's activations, so what needs no statistics of a batch goes
   // through in pieces of bounded size.
   BatchLoss run_in_pieces(const Pass& pass);
-  // The chunk's gradient, summed over the shards into the first of them.
+  // The chunk's gradient in a shard; summed over the shards into the first of them.
+  float* gradient_of(const GradientChunk& chunk, std::int64_t shard = 0) const;
   float* sum_shards(const GradientChunk& chunk, std::int64_t shards);
+  void make_slots(const Pass& pass);
   void update_weights(Team& team, const Pass& pass, std::int64_t shards);
   int prepare(const Pass& pass, std::int64_t blocks, ExecutorCall* call);
-  void prepare_gradients(const ReadyPlan& ready, std::int64_t shard_total);
+  void prepare_gradients(ReadyPlan* ready, std::int64_t shard_total);
   void reserve_shards(std::int64_t shard_total);
+  void point_at_placed(ReadyPlan* ready);
   BatchLoss collect(const Batch& batch, std::int64_t blocks) const;
   MemoryUse memory(const Plan& plan, std::int64_t batch) const;
 
@@ -99,10 +105,11 @@ struct Network::State {
   bool numerics = false;
   Storage curvature;
 
-  std::map<std::tuple<PlanPurpose, Layout, int>, ReadyPlan> plans;
+  // By purpose, layout, samples a block, and the blocks of a batch where the plan depends on them.
+  std::map<std::tuple<PlanPurpose, Layout, int, std::int64_t>, ReadyPlan> plans;
   std::vector<Storage> arenas;  // by rank
   Storage batch_arena, fixed_arena;
-  Storage shards;  // gradient shards, flat buffers one after the other
+  Storage shards;  // gradient shards, flat buffers one after the other; of narrow networks
   std::vector<std::vector<float*>> shard_parameters;  // by shard, a pointer to each gradient
   std::vector<float* const*> shard_pointers;
   std::vector<BatchResult> block_results;  // [block][output]

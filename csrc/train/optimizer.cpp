@@ -54,10 +54,12 @@ std::vector<std::string> Optimizer::slot_names() const {
   return {};
 }
 
-void Optimizer::begin_step(double learning_rate, std::int64_t step, std::int64_t parameter_floats) {
-  if (slots_.empty())
-    for (const std::string& name : slot_names())
-      slots_.push_back({name, Storage(parameter_floats)});
+void Optimizer::make_slots(std::int64_t parameter_floats) {
+  if (!slots_.empty()) return;
+  for (const std::string& name : slot_names()) slots_.push_back({name, Storage(parameter_floats)});
+}
+
+void Optimizer::begin_step(double learning_rate, std::int64_t step) {
   learning_rate_ = learning_rate;
   const auto t = static_cast<double>(step);
   adam_rate_ = static_cast<float>(learning_rate * std::sqrt(1.0 - std::pow(options_.beta_2, t)) /

@@ -21,9 +21,10 @@ class Optimizer {
     std::string name;
     Storage values;
   };
-  // Called before step number `step`, from 1 (Adam's bias correction counts them); allocates the
-  // slots at the first call.
-  void begin_step(double learning_rate, std::int64_t step, std::int64_t parameter_floats);
+  // Called before step number `step`, from 1 (Adam's bias correction counts them).
+  void begin_step(double learning_rate, std::int64_t step);
+  // Before the first update(): allocates the slots if there are none.
+  void make_slots(std::int64_t parameter_floats);
   // Updates parameters [begin, begin + n) with gradient g (n floats). `decays`: whether weight
   // decay is for them; `curvature`: sdlm's h.
   void update(std::int64_t begin, std::int64_t n, const float* g, bool decays,

@@ -60,18 +60,25 @@ void GradientUpdate::begin(double learning_rate, std::int64_t batch, const Targe
   const std::int64_t every = options_.gradient_accumulation_steps;
   updates_ = (batch + 1) % every == 0;
   const std::int64_t update = batch / every + 1;
-  optimizer_.begin_step(learning_rate, update, target.floats);
-  if (every > 1 && accumulator_.values.size() == 0) accumulator_.values = Storage(target.floats);
-  if (options_.use_ema && !average()) {
-    average_.values = Storage(target.floats);
-    std::memcpy(average(), target.weights, static_cast<std::size_t>(target.floats) * sizeof(float));
-  }
+  optimizer_.begin_step(learning_rate, update);
   first_ = update == 1;
   overwrites_ =
       options_.ema_overwrite_frequency > 0 && update % options_.ema_overwrite_frequency == 0;
   target_ = target;
   penalties_.assign(target.chunks->size(), 0.0);
   if (needs_scales()) sums_.assign(target.chunks->size(), 0.0);
+}
+
+void GradientUpdate::make_slots() {
+  const std::int64_t floats = target_.floats;
+  optimizer_.make_slots(floats);
+  if (options_.gradient_accumulation_steps > 1 && accumulator_.values.size() == 0)
+    accumulator_.values = Storage(floats);
+  if (options_.use_ema && !average()) {
+    average_.values = Storage(floats);
+    std::memcpy(average(), target_.weights, static_cast<std::size_t>(floats) * sizeof(float));
+  }
+  has_slots_ = true;
 }
 
 bool GradientUpdate::needs_scales() const {

@@ -48,9 +48,13 @@ class GradientUpdate {
     const std::vector<ParameterRule>* rules;   // by parameter
     const std::vector<GradientChunk>* chunks;  // of the trainable parameters
   };
-  // Before a batch, outside the parallel region; allocates the slots at the first. `batch`: how
-  // many batches came before. Nothing else changes until gather().
+  // Before a batch, outside the parallel region. `batch`: how many batches came before. Nothing
+  // else changes until gather().
   void begin(double learning_rate, std::int64_t batch, const Target& target);
+  // Between begin() and the first gather(), outside the parallel region: allocates the slots that
+  // are missing.
+  bool lacks_slots() const { return !has_slots_; }
+  void make_slots();
   // gradient: the chunk's n floats, summed over the batch; changed in place.
   void gather(std::size_t chunk, float* gradient);
   bool needs_scales() const;  // whether all chunks must be gathered before the first apply()
@@ -75,6 +79,7 @@ class GradientUpdate {
   Optimizer::Slot accumulator_{"gradient_accumulator", Storage()};
   Optimizer::Slot average_{"average", Storage()};
   Target target_{};
+  bool has_slots_ = false;
   bool updates_ = true;            // this batch ends in an update
   bool first_ = false;             // ... and it is the first
   bool overwrites_ = false;        // ... after which the weights become their average

@@ -99,6 +99,22 @@ TEST(MemoryPlanner, BlocksFollowWithoutAGap) {
   EXPECT_EQ(m.batch_floats(), 16 + 32);
 }
 
+// With the number of blocks known, what is there once lies where the blocks' values have died.
+TEST(MemoryPlanner, OneArenaWhereBlocksAreKnown) {
+  const Timeline t = timeline_of({{Kind::kBlocks, 1}, {Kind::kTasks, 1}, {Kind::kTasks, 1}});
+  MemoryPlanner m(t, 3);
+  const int value = add_value(&m, 10, 0, 1), once = m.add(20, true), early = m.add(5, true);
+  m.write(once, 2);
+  m.write(early, 1);
+  m.place();
+  EXPECT_EQ(m.at(value).arena, Arena::kBatch);
+  EXPECT_EQ(m.at(once).arena, Arena::kFixed);
+  EXPECT_EQ(m.at(once).offset, m.at(value).offset);
+  EXPECT_EQ(m.at(early).offset, 32) << "behind three blocks of 10 floats";
+  EXPECT_EQ(m.batch_floats(), 32 + 16);
+  EXPECT_EQ(m.fixed_floats(), 0);
+}
+
 TEST(MemoryPlanner, InPlaceAfterTheLastReading) {
   const Timeline t = timeline_of({{Kind::kBlocks, 6}});
   MemoryPlanner m(t);
@@ -245,11 +261,15 @@ RandomProgram random_program(CaseRandom& r) {
 // name; every reading must find the name that was written last.
 class Simulation {
  public:
-  Simulation(const RandomProgram& p, const MemoryPlanner& m, CaseRandom& r)
+  static constexpr int kBlocks = 4;
+
+  // known: the planner knew the number of blocks.
+  Simulation(const RandomProgram& p, const MemoryPlanner& m, CaseRandom& r, bool known)
       : p_(p),
         m_(m),
         r_(r),
-        batch_(cells(m.batch_floats() * kBlocks)),
+        known_(known),
+        batch_(cells(m.batch_floats() * (known ? 1 : kBlocks))),
         fixed_(cells(m.fixed_floats())) {
     for (int i = 0; i < kThreads; ++i) threads_.push_back(cells(m.thread_floats()));
     for (std::size_t t = 0; t < p.actions.size(); ++t)
@@ -289,15 +309,16 @@ class Simulation {
 
  private:
   using Cells = std::vector<std::uint64_t>;
-  static constexpr int kBlocks = 4, kThreads = 2;
+  static constexpr int kThreads = 2;
   static Cells cells(std::int64_t n) { return Cells(static_cast<std::size_t>(n), 0); }
 
   std::uint64_t* memory(int buffer, int block, int thread) {
     const Place p = m_.at(buffer);
     if (p.arena == Arena::kThread)
       return threads_[static_cast<std::size_t>(thread)].data() + p.offset;
-    if (p.arena == Arena::kBatch) return batch_.data() + p.offset * kBlocks + block * p.floats;
-    return fixed_.data() + p.offset;
+    if (p.arena == Arena::kBatch)
+      return batch_.data() + p.offset * (known_ ? 1 : kBlocks) + block * p.floats;
+    return (known_ ? batch_ : fixed_).data() + p.offset;
   }
   std::pair<int, int> key(int buffer, int block) const {
     return {buffer, p_.fixed[static_cast<std::size_t>(buffer)] ? 0 : block};
@@ -331,6 +352,7 @@ class Simulation {
   const RandomProgram& p_;
   const MemoryPlanner& m_;
   CaseRandom& r_;
+  const bool known_;
   Cells batch_, fixed_;
   std::vector<Cells> threads_;
   std::map<std::pair<int, int>, std::uint64_t> names_;
@@ -343,7 +365,8 @@ TEST(MemoryPlanner, NoValueIsOverwrittenBeforeItsLastReading) {
   for (int seed = 0; seed < 4000; ++seed) {
     CaseRandom r(static_cast<std::uint64_t>(seed));
     const RandomProgram p = random_program(r);
-    MemoryPlanner m(p.timeline);
+    const bool known = seed % 2;
+    MemoryPlanner m(p.timeline, known ? Simulation::kBlocks : 0);
     for (std::size_t b = 0; b < p.floats.size(); ++b) m.add(p.floats[b], p.fixed[b]);
     for (std::size_t t = 0; t < p.actions.size(); ++t) {
       for (int b : p.actions[t].reads) m.read(b, static_cast<int>(t));
@@ -357,7 +380,7 @@ TEST(MemoryPlanner, NoValueIsOverwrittenBeforeItsLastReading) {
         (shared ? shares : refusals) += 1;
       }
     m.place();
-    ASSERT_EQ(Simulation(p, m, r).run(), "") << "seed " << seed;
+    ASSERT_EQ(Simulation(p, m, r, known).run(), "") << "seed " << seed;
   }
   EXPECT_GT(shares, 4000);
   EXPECT_GT(refusals, 4000);

@@ -36,7 +36,10 @@ struct BatchLoss {
   std::vector<OutputResult> outputs;  // by output
 };
 
-struct MemoryUse {  // bytes, known before any is allocated
+// Bytes, known before any is allocated. In a wide network's training, gradients of parameters lie
+// where activations have died: `activations` is what these take beside them. Its first step takes
+// less than the total, for the optimizer's slots come when the activations have gone.
+struct MemoryUse {
   std::int64_t parameters, gradients, optimizer, packed_weights, activations;
   std::int64_t total() const {
     return parameters + gradients + optimizer + packed_weights + activations;

@@ -288,7 +288,9 @@ class Trainer(Weighted):
     def memory(self, batch_size: int, training: bool = True) -> dict[str, int]:
         """Bytes by purpose, and their "total", at the peak of a step on batches of this size.
 
-        Nothing is run for it, and what it counts is not allocated yet.
+        Nothing is run for it, and what it counts is not allocated yet. In training a network of
+        2^21 parameters and more, gradients lie where activations have died: "activations" is what
+        these take beside the gradients.
 
         Args:
             batch_size: samples a batch.
