@@ -102,6 +102,11 @@ enum class ActivationKind : int32_t {
   kSilu
 };
 
+// Some of a block's pixels, one after the other.
+struct PixelSpan {
+  int32_t first, count;
+};
+
 struct KernelTable {
   const char* isa;       // "baseline", "avx2", "avx512", "neon"
   int32_t vector_width;  // floats in a vector
@@ -134,6 +139,20 @@ struct KernelTable {
   void (*conv_wgrad_channels)(const ConvPass& pass, int32_t first_run, int32_t end_run,
                               int32_t images, const float* x, int64_t x_image, const float* dy,
                               int64_t dy_image, float* dw, int64_t dw_step, bool accumulate);
+  // The same over a batch, from packed operands: up to wgrad_rows weight rows a tile, channels_tile
+  // outputs a panel. pack_x: to[t*tile_step + p*wgrad_column + m] = x[p*x_col + m + rows[0] + .. +
+  // rows[t-1]], m < rows[t]. pack_dy: panel after panel, [pixels][channels_tile]; the last is as
+  // wide as its whole vectors, zeros behind its outputs.
+  int32_t wgrad_rows, wgrad_column;
+  void (*wgrad_pack_x)(const float* x, int64_t x_col, int32_t pixels, const int32_t* rows,
+                       int32_t tiles, float* to, int64_t tile_step);
+  void (*wgrad_pack_dy)(const float* dy, int64_t dy_col, int32_t pixels, int32_t outputs,
+                        float* to);
+  // One tile, its pixels x_step apart, and one panel: dw[m*dw_step + o] (+)= the sum over the
+  // spans' pixels.
+  void (*wgrad_panel)(int32_t rows, int32_t outputs, const PixelSpan* spans, int32_t span_count,
+                      const float* x, int64_t x_step, const float* dy, float* dw, int64_t dw_step,
+                      bool accumulate);
   // Dense weight gradient with samples in lanes: dw[i*outputs + o] (+)= sum_n x[i][n] *
   // dy_rows[n][o]; x: [inputs][kLanes]; dy_rows: [kLanes][dy_step] (transposed first with
   // samples_to_rows).

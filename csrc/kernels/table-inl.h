@@ -4,6 +4,7 @@
 #include "kernels/tiles-inl.h"
 #include "kernels/conv_channels-inl.h"
 #include "kernels/conv_wgrad_channels-inl.h"
+#include "kernels/wgrad_panels-inl.h"
 #include "kernels/conv_samples-inl.h"
 #include "kernels/conv_wgrad_samples-inl.h"
 #include "kernels/pack-inl.h"
@@ -60,6 +61,11 @@ constexpr KernelTable make_table(const char* isa) {
           conv_channels,
           conv_wgrad_samples,
           conv_wgrad_channels,
+          kMostByGroup[1],
+          kWgradColumn,
+          wgrad_pack_x,
+          wgrad_pack_dy,
+          wgrad_panel,
           dense_wgrad_samples,
           dot_rows,
           product,

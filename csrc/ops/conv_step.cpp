@@ -4,6 +4,7 @@
 
 #include "core/checked.h"
 #include "core/storage.h"
+#include "ops/conv_weight_gradient.h"
 #include "ops/packed_passes.h"
 
 namespace striate {
@@ -11,17 +12,7 @@ namespace {
 
 // Pixels of a weight gradient's band, at least, so that loading and storing its tiles stays cheap.
 constexpr std::int64_t kBandPixels = 96;
-// Outputs whose weight gradient one task makes: their tile of it stays in L2 (4608 rows of 32: 590
-// KB). Wide layers take 64, which halves the copies of x.
-constexpr std::int64_t kSliceOutputs = 32, kWideSliceOutputs = 64, kWideSliceFrom = 512;
-constexpr std::int64_t kGradientTasks = 8;  // at least, where the shape allows
 constexpr int kPackTasks = 8;
-
-// What one gradient task owns: outputs [first, end) of a group, runs [run, run_end).
-struct GradientSlice {
-  std::int64_t group, first, end;
-  std::int32_t run, run_end;
-};
 
 class ConvStep : public Step {
  public:
@@ -46,10 +37,14 @@ class ConvStep : public Step {
     whole_block_ = samples_layout_ || images * x_floats_ <= kBandPositions;
     gradient_bands_ = cut_bands(forward_[0], x_padding_,
                                 std::max(kBandPositions, kBandPixels * x_padding_.channels));
-    task_scratch_size = band_floats(gradient_bands_, x_padding_, position_floats_);
+    const std::int64_t band = band_floats(gradient_bands_, x_padding_, position_floats_);
     scratch_size = std::max({forward_.scratch_floats(), input_gradient_.scratch_floats(),
-                             whole_block_ ? images * x_floats_ : task_scratch_size});
-    if (o.wide && mask_.empty() && !samples_layout_) cut_gradient();
+                             whole_block_ ? images * x_floats_ : band});
+    if (o.wide && mask_.empty() && !samples_layout_) {
+      whole_gradient_ = std::make_unique<ConvWeightGradient>(g, k_);
+      gradient_tasks = whole_gradient_->tasks() + (bias ? 1 : 0);
+      task_scratch_size = whole_gradient_->scratch_floats();
+    }
     if (!samples_layout_) pack_tasks = kPackTasks;
   }
 
@@ -75,11 +70,13 @@ class ConvStep : public Step {
 
   // The last task is the bias's.
   void gradient_task(const BackwardArgs& a, int task) const override {
-    if (task == static_cast<int>(slices_.size())) {
+    if (task == whole_gradient_->tasks()) {
       if (a.dparams[1]) bias_gradient(a);
       return;
     }
-    if (a.dparams[0]) slice_gradient(a, slices_[static_cast<std::size_t>(task)]);
+    if (a.dparams[0])
+      whole_gradient_->run(task, a.samples, a.x[0], a.dy, a.order, a.accumulate, a.scratch,
+                           a.dparams[0]);
   }
 
  private:
@@ -97,8 +94,7 @@ class ConvStep : public Step {
     if (whole_block_) {
       block_gradient(a);
     } else {
-      for (std::int64_t g = 0; g < g_.groups; ++g)
-        slice_gradient(a, {g, 0, g_.group_out(), 0, run_count()});
+      for (std::int64_t g = 0; g < g_.groups; ++g) band_gradient(a, g);
     }
     if (!mask_.empty())
       k_.multiply(static_cast<std::int64_t>(mask_.size()), a.dparams[0], mask_.data(),
@@ -142,39 +138,19 @@ class ConvStep : public Step {
               a.accumulate);
   }
 
-  // ---- weight gradient, by slices of the weights over all images
-
-  void cut_gradient() {
-    const std::int64_t width = g_.oc >= kWideSliceFrom ? kWideSliceOutputs : kSliceOutputs;
-    const std::int64_t by_output = (g_.group_out() + width - 1) / width * g_.groups;
-    const std::int64_t runs = run_count();
-    const std::int64_t parts =
-        std::clamp<std::int64_t>((kGradientTasks + by_output - 1) / by_output, 1, runs);
-    for (std::int64_t g = 0; g < g_.groups; ++g)
-      for (std::int64_t o = 0; o < g_.group_out(); o += width)
-        for (std::int64_t q = 0; q < parts; ++q)
-          slices_.push_back({g, o, std::min(o + width, g_.group_out()),
-                             static_cast<std::int32_t>(q * runs / parts),
-                             static_cast<std::int32_t>((q + 1) * runs / parts)});
-    gradient_tasks = static_cast<int>(slices_.size()) + (bias_ ? 1 : 0);
-  }
-
-  // Image after image, band after band: a band of x stays in L2 for all the slice's tiles, which
-  // gather in dw.
-  void slice_gradient(const BackwardArgs& a, const GradientSlice& s) const {
+  // Image after image, band after band: a band of x stays in L2 for all tiles, which gather in dw.
+  void band_gradient(const BackwardArgs& a, std::int64_t group) const {
     const ConvPassTables& t = forward_[0];
     const std::int64_t x_image = g_.h * g_.w * g_.c, y_image = g_.oh * g_.ow * g_.oc;
-    float* dw = a.dparams[0] + s.group * t.w_group + s.first;
     bool accumulate = a.accumulate;
     for (std::int64_t n = 0; n < a.samples; ++n)
       for (const Band& band : gradient_bands_) {
-        ConvPass pass = band_pass(t.pass, band);
-        pass.outputs = static_cast<std::int32_t>(s.end - s.first);
+        const ConvPass pass = band_pass(t.pass, band);
         const float* x = band_of_x(a, band, a.x[0] + n * x_image) + t.x_origin +
-                         band.begin * pass.x_row + s.group * t.x_group;
-        const float* dy =
-            a.dy + n * y_image + band.begin * pass.y_row + s.group * t.y_group + s.first;
-        k_.conv_wgrad_channels(pass, s.run, s.run_end, 1, x, 0, dy, 0, dw, g_.oc, accumulate);
+                         band.begin * pass.x_row + group * t.x_group;
+        const float* dy = a.dy + n * y_image + band.begin * pass.y_row + group * t.y_group;
+        k_.conv_wgrad_channels(pass, 0, run_count(), 1, x, 0, dy, 0,
+                               a.dparams[0] + group * t.w_group, g_.oc, accumulate);
         accumulate = true;
       }
   }
@@ -197,7 +173,7 @@ class ConvStep : public Step {
   ColumnPadding x_padding_, dy_padding_;
   PackedPasses forward_, input_gradient_;
   std::vector<Band> gradient_bands_;
-  std::vector<GradientSlice> slices_;
+  std::unique_ptr<ConvWeightGradient> whole_gradient_;  // in wide networks
   bool whole_block_ = false;
   std::int64_t x_floats_ = 0;
 };

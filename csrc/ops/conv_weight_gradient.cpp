@@ -1,0 +1,247 @@
+#include "ops/conv_weight_gradient.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/checked.h"
+#include "core/storage.h"
+
+namespace striate {
+namespace {
+
+// Output pixels that are packed at a time: a panel of dy, 16 KiB at 32 outputs, stays in L1 beside
+// a tile of x, and a tile's sums are added to dW that seldom.
+constexpr std::int64_t kPixels = 128;
+// What one task makes at most: with 128 pixels of both sides, dW's share lies in L2 (128 x 256: 128
+// KiB, x 64 KiB, dy 128 KiB), and each number packed meets at least so many others.
+constexpr std::int64_t kTaskRows = 128, kTaskOutputs = 256;
+constexpr std::int64_t kLeastTasks = 4;  // where the shape allows
+// Cycles, about: a pixel's share of a tile of x, which is at least read, and a vector of dy.
+constexpr std::int64_t kPackTile = 4, kReadTile = 2, kPackVector = 2;
+// Channels of a pixel up to which windows of one pixel are read where they are: with more, a
+// block's pixels share too few sets of L2.
+constexpr std::int64_t kMostInPlace = 512;
+
+std::int64_t floor_div(std::int64_t a, std::int64_t b) {
+  return a >= 0 ? a / b : -((-a + b - 1) / b);
+}
+
+}  // namespace
+
+ConvWeightGradient::ConvWeightGradient(const ConvGeometry& g, const KernelTable& k) : g_(g), k_(k) {
+  const bool whole_row = g.groups == 1 && (g.dilation.w == 1 || g.kw == 1);
+  runs_ = whole_row ? g.kh : g.kh * g.kw;
+  run_length_ = (whole_row ? g.kw : 1) * g.group_in();
+  in_place_ = g.kh == 1 && g.kw == 1 && g.strides.h == 1 && g.strides.w == 1 && g.oh == g.h &&
+              g.ow == g.w && g.c <= kMostInPlace;
+  tile_step_ = align_up(kPixels * k_.wgrad_column);
+  const TaskCut best = choose_cut();
+  const std::int64_t depth = runs_ * run_length_;
+  std::vector<std::int64_t> row_cuts;
+  for (std::int64_t i = 0; i <= best.row_parts; ++i) {
+    const std::int64_t at = depth * i / best.row_parts;
+    // Short runs stay whole: their ends make small tiles.
+    row_cuts.push_back(2 * run_length_ <= depth / best.row_parts
+                           ? (at + run_length_ / 2) / run_length_ * run_length_
+                           : at);
+  }
+  for (std::int64_t group = 0; group < g.groups; ++group) cut(group, row_cuts, best.outputs);
+}
+
+// The cut that packs least, among those with tasks enough: each part of the outputs packs all of
+// x, each part of the rows all of dy.
+ConvWeightGradient::TaskCut ConvWeightGradient::choose_cut() const {
+  const std::int64_t depth = runs_ * run_length_, tile = k_.channels_tile;
+  const auto count = [](std::int64_t n, std::int64_t size) { return (n + size - 1) / size; };
+  TaskCut best{};
+  std::int64_t best_tasks = 0, best_cost = 0;
+  for (std::int64_t outputs = std::min(count(g_.group_out(), tile) * tile, kTaskOutputs);
+       outputs >= tile; outputs -= tile)
+    for (std::int64_t parts = count(depth, kTaskRows); parts <= count(depth, k_.wgrad_rows);
+         ++parts) {
+      const std::int64_t output_parts = count(g_.group_out(), outputs);
+      const std::int64_t tasks = std::min(parts * output_parts * g_.groups, kLeastTasks);
+      const std::int64_t cost =
+          output_parts * count(depth, k_.wgrad_rows) * (in_place_ ? kReadTile : kPackTile) +
+          parts * count(g_.group_out(), k_.vector_width) * kPackVector;
+      if (tasks < best_tasks || (tasks == best_tasks && cost >= best_cost)) continue;
+      best = {parts, outputs};
+      best_tasks = tasks;
+      best_cost = cost;
+    }
+  return best;
+}
+
+void ConvWeightGradient::cut(std::int64_t group, const std::vector<std::int64_t>& row_cuts,
+                             std::int64_t outputs) {
+  for (std::size_t i = 0; i + 1 < row_cuts.size(); ++i)
+    for (std::int64_t o = 0; o < g_.group_out(); o += outputs) {
+      const std::int64_t base = group * g_.group_out();
+      Task task{base + o, base + std::min(o + outputs, g_.group_out()), {}, {}};
+      for (std::int64_t k = row_cuts[i]; k < row_cuts[i + 1];) {
+        const std::int64_t run = k / run_length_, from = k - run * run_length_;
+        const std::int64_t to = std::min(run_length_, from + row_cuts[i + 1] - k);
+        add_part(&task, part(group, run, from, to));
+        k += to - from;
+      }
+      tasks_.push_back(std::move(task));
+    }
+}
+
+// Rows first to end - 1 of a run.
+ConvWeightGradient::Part ConvWeightGradient::part(std::int64_t group, std::int64_t run,
+                                                  std::int64_t first, std::int64_t end) const {
+  const std::int64_t taps = runs_ / g_.kh;  // of a kernel row that are runs of their own
+  const std::int64_t kw = run % taps;
+  Part p{};
+  p.kh = run / taps;
+  p.x = (kw * g_.dilation.w - g_.pad_left) * g_.c + group * g_.group_in() + first;
+  p.depth = run * run_length_ + first;
+  p.rows = end - first;
+  const std::int64_t step = g_.strides.w * g_.c, row = g_.w * g_.c;
+  p.begin = std::clamp<std::int64_t>(floor_div(-p.x + step - 1, step), 0, g_.ow);
+  p.end = std::clamp<std::int64_t>(floor_div(row - p.rows - p.x, step) + 1, p.begin, g_.ow);
+  return p;
+}
+
+void ConvWeightGradient::add_part(Task* task, Part p) const {
+  p.first_tile = static_cast<std::int32_t>(task->tile_rows.size());
+  p.tiles = static_cast<std::int32_t>((p.rows + k_.wgrad_rows - 1) / k_.wgrad_rows);
+  for (std::int64_t t = 0; t < p.tiles; ++t)  // as even as can be
+    task->tile_rows.push_back(
+        static_cast<std::int32_t>(p.rows / p.tiles + (t < p.rows % p.tiles ? 1 : 0)));
+  task->parts.push_back(p);
+}
+
+std::int64_t ConvWeightGradient::most_tiles() const {
+  std::size_t most = 0;
+  for (const Task& t : tasks_) most = std::max(most, t.tile_rows.size());
+  return static_cast<std::int64_t>(most);
+}
+
+std::int64_t ConvWeightGradient::most_outputs() const {
+  std::int64_t most = 0;
+  for (const Task& t : tasks_) most = std::max(most, t.end_output - t.first_output);
+  return align_up(most);
+}
+
+// Scratch: tiles of x, panels of dy, a window that reaches beyond its row.
+std::int64_t ConvWeightGradient::scratch_floats() const {
+  return most_tiles() * tile_step_ + most_outputs() * kPixels + align_up(kTaskRows);
+}
+
+// body(number within the block, sample, output row, column, columns) for the rows' shares of it.
+template <typename Body>
+void ConvWeightGradient::each_row(const Pixels& block, Body body) const {
+  for (std::int64_t p = block.first; p < block.end;) {
+    const std::int64_t row = p / g_.ow, column = p % g_.ow;
+    const std::int64_t columns = std::min(g_.ow - column, block.end - p);
+    body(p - block.first, row / g_.oh, row % g_.oh, column, columns);
+    p += columns;
+  }
+}
+
+void ConvWeightGradient::pack_x(const Task& task, const Pixels& block, const float* x, float* to,
+                                float* window) const {
+  each_row(block, [&](std::int64_t at, std::int64_t n, std::int64_t oh, std::int64_t column,
+                      std::int64_t columns) {
+    for (const Part& p : task.parts) {
+      const std::int64_t h = oh * g_.strides.h - g_.pad_top + p.kh * g_.dilation.h;
+      if (h < 0 || h >= g_.h) continue;
+      const PackedRow row{&p, x + (n * g_.h + h) * g_.w * g_.c, at - column,
+                          task.tile_rows.data() + p.first_tile, to + p.first_tile * tile_step_};
+      const std::int64_t end = column + columns;
+      const std::int64_t inside = std::clamp(p.begin, column, end);
+      const std::int64_t inside_end = std::clamp(p.end, inside, end);
+      pack_clipped(row, column, inside, window);
+      if (inside < inside_end)
+        k_.wgrad_pack_x(row.x + p.x + inside * g_.strides.w * g_.c, g_.strides.w * g_.c,
+                        static_cast<std::int32_t>(inside_end - inside), row.tile_rows, p.tiles,
+                        row.to + (row.shift + inside) * k_.wgrad_column, tile_step_);
+      pack_clipped(row, inside_end, end, window);
+    }
+  });
+}
+
+// Columns begin to end - 1, whose windows reach beyond the row: zeros there.
+void ConvWeightGradient::pack_clipped(const PackedRow& row, std::int64_t begin, std::int64_t end,
+                                      float* window) const {
+  const Part& p = *row.part;
+  for (std::int64_t ow = begin; ow < end; ++ow) {
+    const std::int64_t start = p.x + ow * g_.strides.w * g_.c;
+    const std::int64_t from = std::clamp<std::int64_t>(-start, 0, p.rows);
+    const std::int64_t to = std::clamp<std::int64_t>(g_.w * g_.c - start, from, p.rows);
+    std::fill_n(window, p.rows, 0.0f);
+    std::copy(row.x + start + from, row.x + start + to, window + from);
+    k_.wgrad_pack_x(window, 0, 1, row.tile_rows, p.tiles,
+                    row.to + (row.shift + ow) * k_.wgrad_column, tile_step_);
+  }
+}
+
+// The pixels of the block whose window has the part's row inside the image.
+void ConvWeightGradient::find_spans(const Part& p, const Pixels& block,
+                                    std::vector<PixelSpan>* spans) const {
+  bool open = false;
+  each_row(block, [&](std::int64_t at, std::int64_t, std::int64_t oh, std::int64_t,
+                      std::int64_t columns) {
+    const std::int64_t h = oh * g_.strides.h - g_.pad_top + p.kh * g_.dilation.h;
+    const bool inside = h >= 0 && h < g_.h;
+    if (inside && open)
+      spans->back().count += static_cast<std::int32_t>(columns);
+    else if (inside)
+      spans->push_back({static_cast<std::int32_t>(at), static_cast<std::int32_t>(columns)});
+    open = inside;
+  });
+}
+
+void ConvWeightGradient::run(int number, std::int64_t samples, const float* x, const float* dy,
+                             int order, bool accumulate, float* scratch, float* dw) const {
+  const Task& task = tasks_[static_cast<std::size_t>(number)];
+  const std::int64_t outputs = task.end_output - task.first_output;
+  float* const tiles = scratch;
+  float* const panels = tiles + most_tiles() * tile_step_;
+  float* const window = panels + most_outputs() * kPixels;
+  const std::int64_t pixels = samples * g_.oh * g_.ow, blocks = (pixels + kPixels - 1) / kPixels;
+  std::vector<PixelSpan> spans;
+  std::vector<std::size_t> first_span;
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    const Pixels block{pixels * b / blocks, pixels * (b + 1) / blocks};
+    const auto count = static_cast<std::int32_t>(block.end - block.first);
+    k_.wgrad_pack_dy(dy + block.first * g_.oc + task.first_output, g_.oc, count,
+                     static_cast<std::int32_t>(outputs), panels);
+    const bool packed = !in_place_ || order == 2;
+    if (packed) pack_x(task, block, x, tiles, window);
+    if (order == 2)
+      for (std::size_t t = 0; t < task.tile_rows.size(); ++t) {
+        float* tile = tiles + static_cast<std::int64_t>(t) * tile_step_;
+        k_.multiply(std::int64_t{count} * k_.wgrad_column, tile, tile, tile);
+      }
+    spans.clear();
+    first_span.clear();
+    for (const Part& p : task.parts) {
+      first_span.push_back(spans.size());
+      find_spans(p, block, &spans);
+    }
+    first_span.push_back(spans.size());
+    for (std::int64_t o = 0; o < outputs; o += k_.channels_tile)
+      for (std::size_t i = 0; i < task.parts.size(); ++i) {
+        const Part& p = task.parts[i];
+        float* to = dw + p.depth * g_.oc + task.first_output + o;
+        const float* in_place = x + block.first * g_.c + p.x;
+        for (std::int32_t t = p.first_tile; t < p.first_tile + p.tiles; ++t) {
+          const std::int32_t rows = task.tile_rows[static_cast<std::size_t>(t)];
+          k_.wgrad_panel(
+              rows,
+              static_cast<std::int32_t>(std::min<std::int64_t>(outputs - o, k_.channels_tile)),
+              spans.data() + first_span[i],
+              static_cast<std::int32_t>(first_span[i + 1] - first_span[i]),
+              packed ? tiles + t * tile_step_ : in_place, packed ? k_.wgrad_column : g_.c,
+              panels + o * count, to, g_.oc, accumulate || b > 0);
+          to += rows * g_.oc;
+          in_place += rows;
+        }
+      }
+  }
+}
+
+}  // namespace striate

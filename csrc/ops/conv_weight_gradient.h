@@ -1,0 +1,75 @@
+#pragma once
+// The weight gradient of a convolution over a whole batch, channels in lanes, cut by weights: a
+// product dW[k][o] = sum over output pixels of x[pixel][k] * dy[pixel][o], where x[pixel] is the
+// window of the pixel. Both sides are packed, some pixels at a time; the window's pixels outside
+// the image are zeros among the columns, and left out among the rows.
+#include <cstdint>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "ops/conv_pass.h"
+
+namespace striate {
+
+class ConvWeightGradient {
+ public:
+  ConvWeightGradient(const ConvGeometry& geometry, const KernelTable& kernels);
+
+  // Each makes some rows and outputs of a group's dW; the cut depends on shapes and ISA alone.
+  int tasks() const { return static_cast<int>(tasks_.size()); }
+  std::int64_t scratch_floats() const;  // of run()
+  // x, dy: [samples][H][W][C]. dw is overwritten or, with accumulate, added to. order 2: x squared.
+  void run(int task, std::int64_t samples, const float* x, const float* dy, int order,
+           bool accumulate, float* scratch, float* dw) const;
+
+ private:
+  // Weight rows of one kernel row, or of one tap where taps are apart in memory, that a task has.
+  struct Part {
+    std::int64_t kh;
+    std::int64_t x;            // of the first, from the first column's window in a row of x
+    std::int64_t depth, rows;  // the first of dW, and how many
+    std::int64_t begin, end;   // output columns whose window lies inside the row
+    std::int32_t first_tile, tiles;
+  };
+  struct Task {
+    std::int64_t first_output, end_output;
+    std::vector<Part> parts;
+    std::vector<std::int32_t> tile_rows;
+  };
+  struct Pixels {  // a block of the batch's output pixels
+    std::int64_t first, end;
+  };
+
+  struct PackedRow {  // a part's share of a row of output pixels, on its way into tiles
+    const Part* part;
+    const float* x;
+    std::int64_t shift;  // from an output column to the block's pixel
+    const std::int32_t* tile_rows;
+    float* to;
+  };
+
+  struct TaskCut {
+    std::int64_t row_parts, outputs;
+  };
+  TaskCut choose_cut() const;
+  void cut(std::int64_t group, const std::vector<std::int64_t>& row_cuts, std::int64_t outputs);
+  Part part(std::int64_t group, std::int64_t run, std::int64_t first, std::int64_t end) const;
+  void add_part(Task* task, Part part) const;
+  std::int64_t most_tiles() const;
+  std::int64_t most_outputs() const;
+  template <typename Body>
+  void each_row(const Pixels& block, Body body) const;
+  void pack_x(const Task& task, const Pixels& block, const float* x, float* to,
+              float* window) const;
+  void pack_clipped(const PackedRow& row, std::int64_t begin, std::int64_t end,
+                    float* window) const;
+  void find_spans(const Part& p, const Pixels& block, std::vector<PixelSpan>* spans) const;
+
+  ConvGeometry g_;
+  const KernelTable& k_;
+  std::int64_t runs_, run_length_, tile_step_;
+  bool in_place_;  // x is the matrix already
+  std::vector<Task> tasks_;
+};
+
+}  // namespace striate
