@@ -33,9 +33,7 @@ def train(network: str, seed: int, runs: Path, arguments: list[str]) -> dict[str
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "network", help="as striate train has it: lenet5, resnet20 ..."
-    )
+    parser.add_argument("network", help="as striate train has it: lenet5, resnet20 ...")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--dataset", default="mnist", help="as striate train has it")
     parser.add_argument("--data", help="folder with the data set (default: as striate finds it)")
