@@ -52,6 +52,9 @@ TABLE: list[tuple[Build, dict[str, Any], int, float]] = [
     (apps.ResNet44, {}, 658_586, 0.09717),
     (apps.ResNet56, {}, 853_018, 0.1255),
     (apps.ResNet110, {}, 1_727_962, 0.2529),
+    # airbench94's 1,970,488 and 118.1 M, with the shifts of its batch normalisation.
+    (apps.CifarNet, {}, 1_970_488 + 2 * (64 + 256 + 256), 0.11815),
+    (apps.CifarNet, {"widths": (64, 128, 128)}, 568_376 + 2 * (64 + 128 + 128), 0.0542),
 ]
 HEADS: list[tuple[str, int]] = [("2014", 13_378_280), ("torchvision", 13_004_888)]
 # With moving statistics, as Keras's count_params.

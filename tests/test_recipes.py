@@ -30,7 +30,9 @@ def test_recipes_are_complete(recipe: recipes.Recipe) -> None:
     optimizer = recipe.make_optimizer(None, recipe.batch_size, 10, recipe.epochs)
     rates = [float(recipe.rates(None, recipe.batch_size, 10, recipe.epochs)(step))
              for step in range(10 * recipe.epochs)]  # fmt: skip
-    assert max(rates) == pytest.approx(recipe.learning_rate)
+    # The peak may lie between two of these few steps.
+    assert max(rates) == pytest.approx(recipe.learning_rate, rel=1e-4)
+    assert max(rates) <= recipe.learning_rate * (1 + 1e-9)
     assert min(rates) >= 0 and rates[-1] < recipe.learning_rate / 40
     assert optimizer.learning_rate == pytest.approx(rates[0])
     assert json.loads(json.dumps(recipe.settings((32, 32))))["name"] == recipe.name

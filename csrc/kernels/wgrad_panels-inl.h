@@ -1,7 +1,7 @@
 // Weight gradients with channels in lanes from packed operands: output pixels are the depth of a
-// product, and both its sides lie in the order in which it reads them. Unpacked, an image at a time,
-// pixels are a power of two apart in most networks, share a few sets of L1, and come from L3 again
-// for every tile (39 % of the limit on ResNet-50's 28x28 1x1 512-128).
+// product, and both its sides lie in the order in which it reads them. Unpacked, an image at a
+// time, pixels are a power of two apart in most networks, share a few sets of L1, and come from L3
+// again for every tile (39 % of the limit on ResNet-50's 28x28 1x1 512-128).
 namespace striate::STRIATE_ISA_NAMESPACE {
 namespace {
 

@@ -1,6 +1,7 @@
 """Networks from the literature, each in a file that reads like its paper's table."""
 
 from striate.applications.alexnet import AlexNet
+from striate.applications.cifar_net import CifarNet
 from striate.applications.cifar_resnet import ResNet20, ResNet32, ResNet44, ResNet56, ResNet110
 from striate.applications.googlenet import GoogLeNet
 from striate.applications.lenet5 import LeNet5
@@ -15,6 +16,7 @@ __all__ = [
     "VGG16",
     "VGG19",
     "AlexNet",
+    "CifarNet",
     "GoogLeNet",
     "LeNet5",
     "LeNet5_1998",

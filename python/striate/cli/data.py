@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate import _core
-from striate.augment import AugmentedArrays, Loader, Transform
+from striate.augment import AugmentedArrays, Loader, Pipeline, Transform
 from striate.datasets import ImageFolder
 from striate.errors import ArgumentError, DatasetNotFound
 from striate.identity import array_identity
@@ -65,6 +65,11 @@ class Arrays:
         """Mean and deviation of each channel, of pixels 0 to 1."""
         return _statistics([self.x])
 
+    def sample(self, count: int, pipeline: Sequence[Transform]) -> NDArray[Any]:
+        """At most so many of the images, from all over, through the pipeline."""
+        images: NDArray[Any] = Pipeline(pipeline)(self.x[some(len(self), count)])
+        return images
+
 
 class Files:
     """Images in files."""
@@ -99,6 +104,13 @@ class Files:
         chosen = self.folder.subset(some(len(self), _STATISTICS))
         _, images = chosen.fetch(np.arange(len(chosen), dtype=np.int64))
         return _statistics(images)
+
+    def sample(self, count: int, pipeline: Sequence[Transform]) -> NDArray[Any]:
+        """At most so many of the images, from all over, through the pipeline."""
+        chosen = self.folder.subset(some(len(self), count))
+        _, images = chosen.fetch(np.arange(len(chosen), dtype=np.int64))
+        through = Pipeline(pipeline)
+        return np.concatenate([through(image[None]) for image in images])
 
 
 Part = Arrays | Files

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate import applications, utils
+from striate.applications.cifar_net import whiten
 from striate.applications.preprocess import TORCH_DEVIATION, TORCH_MEAN
 from striate.errors import ArgumentError, ShapeError
 from striate.initializers import LecunUniform
@@ -33,6 +34,7 @@ class Network:
         channels: of an image, where files do not decide it.
         options: keywords that `build` takes from the command line.
         fixed: whether it takes images of one shape, and has one number of classes.
+        begin: makes of a fresh model and of some training images what training begins with.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Network:
     channels: int = 3
     options: tuple[str, ...] = ()
     fixed: bool = False
+    begin: Callable[[Model, NDArray[Any]], None] | None = None
 
     def shorter_side(self, side: int) -> int:
         """What an image's shorter side becomes before its centre is cut out: 256 for 224."""
@@ -92,6 +95,7 @@ NETWORKS: dict[str, Network] = {
         Network("resnet50", applications.ResNet50, "resnet", 224),
         Network("resnet101", applications.ResNet101, "resnet", 224),
         Network("resnet152", applications.ResNet152, "resnet", 224),
+        Network("cifarnet", applications.CifarNet, "cifarnet", 32, "cifar10", begin=whiten),
         _cifar("resnet20", applications.ResNet20),
         _cifar("resnet32", applications.ResNet32),
         _cifar("resnet44", applications.ResNet44),

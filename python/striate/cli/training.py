@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from striate.errors import ShapeError
 from striate.models import Model, checkpoint
 from striate.utils import set_random_seed
 
+_SAMPLE = 5000  # images that a network's beginning is made of
 _LONG = 30  # layers that are not listed one by one unless asked for
 _PIXEL_INPUTS = ("scaled", "statistics", "imagenet")
 
@@ -190,12 +191,15 @@ class Job:
             return inputs.prepare(self._mode, test.x), test.y
         return self._test_loader()
 
-    def _test_loader(self) -> Any:
+    def _test_steps(self) -> Sequence[Transform]:
+        """What images go through that are not distorted."""
         shorter = self.network.shorter_side(max(self.size))
         if isinstance(self.data.test, Arrays):
             shorter = max(self.size)
-        steps = views(self.size, shorter, 1, self._mode)
-        return self.data.test.loader(steps, 64, False, self.where.workers)
+        return views(self.size, shorter, 1, self._mode)
+
+    def _test_loader(self) -> Any:
+        return self.data.test.loader(self._test_steps(), 64, False, self.where.workers)
 
     # Network
 
@@ -226,6 +230,8 @@ class Job:
         model.metadata = {"classes": data.classes, "dataset": data.name, "inputs": self._mode}
         if isinstance(train, Files):
             model.metadata["shorter_side"] = self.network.shorter_side(max(self.size))
+        if self.network.begin is not None:
+            self.network.begin(model, train.sample(_SAMPLE, self._test_steps()))
         if data.held_out is not None:
             model.metadata["held_out"] = data.held_out
         return model
