@@ -13,7 +13,7 @@ from command_line import fail, succeed
 from image_files import Image, cut, save
 from striate import Input, Model, Sequential, layers
 from striate.augment import Draw
-from striate.cli.crops import TenCrops, views
+from striate.cli.crops import SmallViews, TenCrops, views
 from striate.cli.inputs import prepare
 from striate.cli.scores import Scores, class_report, score, write_report
 from striate.datasets import ImageFolder
@@ -122,6 +122,20 @@ def test_ten_crops_are_averaged(folder: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert f"{100 * right / 16:.2f} % of 16 test images" in output
     assert "ten crops" in output
+
+
+def test_small_views() -> None:
+    x = np.arange(2 * 4 * 4 * 3).reshape(2, 4, 4, 3).astype(np.uint8)
+    two = SmallViews((4, 4), False).images(x, Draw(0, 0, np.arange(2)))
+    np.testing.assert_array_equal(two, np.stack([x, x[:, :, ::-1]], axis=1))
+    six = SmallViews((4, 4), True).images(x, Draw(0, 0, np.arange(2)))
+    assert six.shape == (2, 6, 4, 4, 3)
+    np.testing.assert_array_equal(six[:, 0], x)
+    np.testing.assert_array_equal(six[:, 1, 1:, 1:], x[:, :-1, :-1])  # down and right
+    np.testing.assert_array_equal(six[:, 1, 0, 0], x[:, 1, 1])
+    np.testing.assert_array_equal(six[:, 2, :-1, :-1], x[:, 1:, 1:])
+    np.testing.assert_array_equal(six[:, 2, 3, 3], x[:, 2, 2])
+    np.testing.assert_array_equal(six[:, 3:], six[:, :3, :, ::-1])
 
 
 def test_ten_crops() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from striate.augment import Loader
 from striate.cli import inputs
 from striate.cli.class_names import class_count, names_of, tops_of
-from striate.cli.crops import VIEWS, views
+from striate.cli.crops import HELP, NAMES, VIEWS, views
 from striate.cli.data import (
     NAMED,
     Arrays,
@@ -30,7 +30,7 @@ from striate.datasets import ImageFolder
 from striate.errors import ArgumentError
 from striate.models import Model
 
-_BATCH = {1: 32, 10: 8}  # images at a time, by crops
+_BATCH = {1: 32, 2: 32, 6: 16, 10: 8}  # images at a time, by crops
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Images:
     type=click.Choice([str(count) for count in VIEWS]),
     default="1",
     show_default=True,
-    help="1: the centre. 10: corners, centre and their mirror images, probabilities averaged.",
+    help=HELP,
 )
 @picture_options
 @click.option(
@@ -124,9 +124,8 @@ def evaluate(
     scores = with_progress(network, loader, count)
     click.echo(summary_line(images.name, scores, tops))
     if isinstance(images.part, Files):
-        cut = "the centre" if count == 1 else "ten crops"
         click.echo(
-            f"{cut}, {shape[0]}x{shape[1]}, of images with a shorter side of {shorter}; "
+            f"{NAMES[count]}, {shape[0]}x{shape[1]}, of images with a shorter side of {shorter}; "
             f"preprocess {mode}"
         )
     click.echo(class_report(scores, images.names, tops))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from striate.augment import Pipeline, Resize
 from striate.cli import inputs
 from striate.cli.class_names import class_count, names_of
-from striate.cli.crops import VIEWS, views
+from striate.cli.crops import HELP, VIEWS, views
 from striate.cli.digit_image import DigitImage, read_digit
 from striate.cli.networks import class_scores, open_model
 from striate.cli.options import picture_options, threads_option
@@ -37,7 +37,7 @@ _AT_ONCE = 16  # pictures
     type=click.Choice([str(count) for count in VIEWS]),
     default="1",
     show_default=True,
-    help="10: also the corners and the mirror images, probabilities averaged.",
+    help=HELP,
 )
 @picture_options
 @threads_option
