@@ -15,7 +15,9 @@ constexpr std::int64_t kPixels = 128;
 // What one task makes at most: with 128 pixels of both sides, dW's share lies in L2 (128 x 256: 128
 // KiB, x 64 KiB, dy 128 KiB), and each number packed meets at least so many others.
 constexpr std::int64_t kTaskRows = 128, kTaskOutputs = 256;
-constexpr std::int64_t kLeastTasks = 4;  // where the shape allows
+// Tasks at least, where the shape allows: few leave threads idle at the end, many pack more. Eight
+// from so many weights on, where packing them again costs 3 %.
+constexpr std::int64_t kFewTasks = 4, kMoreTasks = 8, kMoreTasksFrom = std::int64_t{1} << 16;
 // Cycles, about: a pixel's share of a tile of x, which is at least read, and a vector of dy.
 constexpr std::int64_t kPackTile = 4, kReadTile = 2, kPackVector = 2;
 // Channels of a pixel up to which windows of one pixel are read where they are: with more, a
@@ -53,6 +55,8 @@ ConvWeightGradient::ConvWeightGradient(const ConvGeometry& g, const KernelTable&
 ConvWeightGradient::TaskCut ConvWeightGradient::choose_cut() const {
   const std::int64_t depth = runs_ * run_length_, tile = k_.channels_tile;
   const auto count = [](std::int64_t n, std::int64_t size) { return (n + size - 1) / size; };
+  const std::int64_t weights = checked_mul(depth, g_.oc);
+  const std::int64_t least = weights >= kMoreTasksFrom ? kMoreTasks : kFewTasks;
   TaskCut best{};
   std::int64_t best_tasks = 0, best_cost = 0;
   for (std::int64_t outputs = std::min(count(g_.group_out(), tile) * tile, kTaskOutputs);
@@ -60,7 +64,7 @@ ConvWeightGradient::TaskCut ConvWeightGradient::choose_cut() const {
     for (std::int64_t parts = count(depth, kTaskRows); parts <= count(depth, k_.wgrad_rows);
          ++parts) {
       const std::int64_t output_parts = count(g_.group_out(), outputs);
-      const std::int64_t tasks = std::min(parts * output_parts * g_.groups, kLeastTasks);
+      const std::int64_t tasks = std::min(parts * output_parts * g_.groups, least);
       const std::int64_t cost =
           output_parts * count(depth, k_.wgrad_rows) * (in_place_ ? kReadTile : kPackTile) +
           parts * count(g_.group_out(), k_.vector_width) * kPackVector;
