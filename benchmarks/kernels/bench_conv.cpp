@@ -7,10 +7,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <vector>
 
 #include "kernels/dispatch.h"
+#include "thread_time.h"
 
 namespace {
 
@@ -19,21 +19,14 @@ using striate::KernelTable;
 using striate::kLanes;
 using striate::Run;
 
-// Time that this thread ran, so that a busy machine's other processes count little.
-double now() {
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
 // Seconds a call, over a millisecond of calls.
 template <class F>
 double time_calls(F body) {
   int calls = 1;
   for (;; calls *= 2) {
-    const double start = now();
+    const double start = thread_seconds();
     for (int i = 0; i < calls; ++i) body();
-    const double elapsed = now() - start;
+    const double elapsed = thread_seconds() - start;
     if (elapsed > 0.001) return elapsed / calls;
   }
 }

@@ -11,30 +11,23 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <memory>
 #include <vector>
 
 #include "core/storage.h"
 #include "kernels/dispatch.h"
 #include "ops/op.h"
+#include "thread_time.h"
 
 namespace {
 
 using namespace striate;  // NOLINT: a program of one file
 
-// Time that this thread ran, so that a busy machine's other processes count little.
-double now() {
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
 template <class F>
 double seconds_of(F body) {
-  const double start = now();
+  const double start = thread_seconds();
   body();
-  return now() - start;
+  return thread_seconds() - start;
 }
 
 struct Layer {

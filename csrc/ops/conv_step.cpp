@@ -31,6 +31,14 @@ class ConvStep : public Step {
     backward_reads_x = true;
     packed_size = forward_.packed_size();
     packed_backward_size = input_gradient_.packed_size();
+    scratch_size = std::max(forward_.scratch_floats(), input_gradient_.scratch_floats());
+    if (!samples_layout_) pack_tasks = kPackTasks;
+    if (o.wide && mask_.empty() && !samples_layout_) {
+      whole_gradient_ = std::make_unique<ConvWeightGradient>(g, k_);
+      gradient_tasks = whole_gradient_->tasks() + (bias ? 1 : 0);
+      task_scratch_size = whole_gradient_->scratch_floats();
+      return;
+    }
     const std::int64_t images = samples_layout_ ? 1 : o.block_samples;
     x_floats_ = align_up(x_padding_.positions() * position_floats_);
     // Small images of a block are summed in one go, so that their copies are all kept.
@@ -38,14 +46,7 @@ class ConvStep : public Step {
     gradient_bands_ = cut_bands(forward_[0], x_padding_,
                                 std::max(kBandPositions, kBandPixels * x_padding_.channels));
     const std::int64_t band = band_floats(gradient_bands_, x_padding_, position_floats_);
-    scratch_size = std::max({forward_.scratch_floats(), input_gradient_.scratch_floats(),
-                             whole_block_ ? images * x_floats_ : band});
-    if (o.wide && mask_.empty() && !samples_layout_) {
-      whole_gradient_ = std::make_unique<ConvWeightGradient>(g, k_);
-      gradient_tasks = whole_gradient_->tasks() + (bias ? 1 : 0);
-      task_scratch_size = whole_gradient_->scratch_floats();
-    }
-    if (!samples_layout_) pack_tasks = kPackTasks;
+    scratch_size = std::max(scratch_size, whole_block_ ? images * x_floats_ : band);
   }
 
   void pack(const PackArgs& a) const override {

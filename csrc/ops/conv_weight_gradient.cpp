@@ -150,7 +150,7 @@ void ConvWeightGradient::pack_x(const Task& task, const Pixels& block, const flo
   each_row(block, [&](std::int64_t at, std::int64_t n, std::int64_t oh, std::int64_t column,
                       std::int64_t columns) {
     for (const Part& p : task.parts) {
-      const std::int64_t h = oh * g_.strides.h - g_.pad_top + p.kh * g_.dilation.h;
+      const std::int64_t h = input_row(p, oh);
       if (h < 0 || h >= g_.h) continue;
       const PackedRow row{&p, x + (n * g_.h + h) * g_.w * g_.c, at - column,
                           task.tile_rows.data() + p.first_tile, to + p.first_tile * tile_step_};
@@ -188,7 +188,7 @@ void ConvWeightGradient::find_spans(const Part& p, const Pixels& block,
   bool open = false;
   each_row(block, [&](std::int64_t at, std::int64_t, std::int64_t oh, std::int64_t,
                       std::int64_t columns) {
-    const std::int64_t h = oh * g_.strides.h - g_.pad_top + p.kh * g_.dilation.h;
+    const std::int64_t h = input_row(p, oh);
     const bool inside = h >= 0 && h < g_.h;
     if (inside && open)
       spans->back().count += static_cast<std::int32_t>(columns);

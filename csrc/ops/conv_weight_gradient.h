@@ -53,6 +53,10 @@ class ConvWeightGradient {
   };
   TaskCut choose_cut() const;
   void cut(std::int64_t group, const std::vector<std::int64_t>& row_cuts, std::int64_t outputs);
+  // The row of x that a part meets at a row of outputs; it may lie outside.
+  std::int64_t input_row(const Part& p, std::int64_t oh) const {
+    return oh * g_.strides.h - g_.pad_top + p.kh * g_.dilation.h;
+  }
   Part part(std::int64_t group, std::int64_t run, std::int64_t first, std::int64_t end) const;
   void add_part(Task* task, Part part) const;
   std::int64_t most_tiles() const;

@@ -51,8 +51,8 @@ struct Network::State {
   void use_average(bool on);     // if there are averages
 
   // Forward and, where the plan has one, backward over all blocks; then `reduce` or `update` on
-  // each chunk of the gradient, whose shards are summed by then. One parallel region; two in the
-  // first step of a wide network, see make_slots.
+  // each chunk of the gradient, whose shards are summed by then. One parallel region; two in an
+  // optimizer's first step, see make_slots.
   struct Pass {
     ReadyPlan* ready;
     const Batch* batch;

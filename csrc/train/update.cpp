@@ -164,6 +164,7 @@ void GradientUpdate::set_slots(std::vector<Optimizer::Slot> slots) {
   if (options_.use_ema) average_ = std::move(slots[next++]);
   slots.resize(own);
   optimizer_.slots() = std::move(slots);
+  has_slots_ = true;
 }
 
 }  // namespace striate
