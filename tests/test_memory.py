@@ -115,6 +115,7 @@ def test_activations_are_what_grows_with_the_batch_in_a_wide_network() -> None:
 def test_gradients_share_the_memory_of_activations_in_a_wide_network() -> None:
     """What they add to the gradients is less than what backward reads of them."""
     model = compiled(applications.ResNet18(input_shape=(64, 64, 3)))
+    model.precision = "strict"  # Winograd's points of 256 channels' weights would take a share
     use = model.memory(16)
     read = [x for x in model.layers if type(x).__name__ in ("Conv2D", "Activation", "ReLU")]
     assert len(read) > 30
@@ -143,9 +144,9 @@ def test_the_optimizer_counts(optimizer: Any, slots: int) -> None:
 
 def test_prediction_keeps_no_gradients() -> None:
     model = applications.ResNet18(input_shape=(64, 64, 3))
-    use = model.memory(16, training=False)
+    use = model.memory(128, training=False)
     assert use["gradients"] == use["optimizer"] == 0
-    assert use["activations"] < compiled(model).memory(16)["activations"] / 10
+    assert use["activations"] < compiled(model).memory(128)["activations"] / 10
     with pytest.raises(ArgumentError, match="compile"):
         applications.LeNet5().memory(16)
     with pytest.raises(ArgumentError, match="batch_size"):

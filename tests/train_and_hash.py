@@ -1,7 +1,8 @@
 """Trains small networks for an epoch and says what bits came out. Not a test itself.
 
 A LeNet with dropout at several batch sizes, a residual network whose batch normalisations make the
-blocks of a batch meet, and a wide network, whose work is cut by weights.
+blocks of a batch meet, a wide network, whose work is cut by weights, and two networks whose
+convolutions run on Winograd's points.
 
 Usage: train_and_hash.py THREADS... (0: as many as striate takes by itself). One JSON object on
 stdout: {"isa": .., "runs": [{"case": .., "threads": .., "bits": ..}, ..]}.
@@ -75,6 +76,27 @@ def wide(seed: int) -> _core.Network:
     return _core.Network(g, g.activation(x, name="softmax", kind="softmax"), seed)
 
 
+def points(seed: int, heavy: bool = False) -> _core.Network:
+    """3x3 convolutions with channels enough for Winograd's points.
+
+    heavy: over 2^21 parameters, with weights that are cut by outputs.
+    """
+    g = _core.Graph()
+    x = g.input((12, 12, 1))
+    for filters in (24, 20):
+        x = g.conv2d(x, name=f"c{filters}", filters=filters, kernel=(3, 3), padding="same")
+        x = g.activation(x, name=f"c{filters}_relu", kind="relu")
+    x = g.max_pool2d(x, name="s", window=(3, 3), strides=(3, 3))
+    for filters in (160, 150) if heavy else (17,):
+        x = g.conv2d(x, name=f"c{filters}", filters=filters, kernel=(3, 3), padding="same")
+        x = g.batch_normalization(x, name=f"n{filters}")
+    x = g.global_avg_pool2d(x, name="pool")
+    for units in (1500, 1400) if heavy else ():
+        x = g.dense(x, name=f"f{units}", units=units)
+    x = g.dense(x, name="f", units=10)
+    return _core.Network(g, g.activation(x, name="softmax", kind="softmax"), seed)
+
+
 # Batches of 1 and 5 run channels in lanes, 19 and more samples in lanes, but for the wide network;
 # 128 makes 8 shards, 300 shards of more than one block.
 CASES = {
@@ -92,6 +114,9 @@ CASES = {
     "residual 50": Case(residual, 50, 120, ("sgd", {"learning_rate": 0.1, "momentum": 0.9})),
     "wide": Case(wide, 19, 40, (
         "sgd", {"learning_rate": 0.01, "momentum": 0.9, "global_clipnorm": 1.0})),
+    "points 5": Case(points, 5, 23, ("adam", {"learning_rate": 0.002})),
+    "wide points": Case(lambda seed: points(seed, heavy=True), 7, 12, (
+        "sgd", {"learning_rate": 0.01, "momentum": 0.9})),
 }  # fmt: skip
 
 

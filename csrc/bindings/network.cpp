@@ -17,6 +17,14 @@ using namespace py::literals;
 namespace striate::bindings {
 namespace {
 
+const char* precision_name(Precision p) { return p == Precision::kStrict ? "strict" : "float32"; }
+
+Precision precision_of(const std::string& name) {
+  for (Precision p : {Precision::kFloat32, Precision::kStrict})
+    if (name == precision_name(p)) return p;
+  throw ValueError("precision is \"float32\" or \"strict\", not \"" + name + "\"");
+}
+
 template <BatchLoss (Network::*Call)(const Batch&, const std::vector<float*>&)>
 py::tuple run_batch(Network& net, const py::object& x, const py::object& rows, const py::object& y,
                     const py::object& weights, const py::object& outputs) {
@@ -275,6 +283,9 @@ void bind_training(py::class_<Network>& cls) {
   cls.def_property("iterations", &Network::iterations, &Network::set_iterations);
   cls.def_property("samples_seen", &Network::samples_seen, &Network::set_samples_seen);
   cls.def_property("check_numerics", &Network::check_numerics, &Network::set_check_numerics);
+  cls.def_property(
+      "precision", [](const Network& n) { return precision_name(n.precision()); },
+      [](Network& n, const std::string& name) { n.set_precision(precision_of(name)); });
 }
 
 }  // namespace

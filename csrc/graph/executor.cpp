@@ -288,7 +288,7 @@ void Executor::run_task(const Action& a, int task, const Where& w) const {
                        at(step(a.index).packed_backward, w));
     case ActionKind::kForwardTasks: {
       ForwardArgs args = forward_args(step(a.index), w, &p);
-      args.scratch = at(step(a.index).task_scratch, w);
+      args.scratch = at(step(a.index).forward_task_scratch, w);
       return step(a.index).step->forward_task(args, task);
     }
     default:
@@ -296,8 +296,11 @@ void Executor::run_task(const Action& a, int task, const Where& w) const {
   }
   const PlannedBackward& b = plan_.backward[index(a.index)];
   BackwardArgs args = backward_args(b, w, &p);
-  args.scratch = at(step(b.step).task_scratch, w);
-  if (a.kind == ActionKind::kBackwardTasks) return step(b.step).step->backward_task(args, task);
+  if (a.kind == ActionKind::kBackwardTasks) {
+    args.scratch = at(step(b.step).backward_task_scratch, w);
+    return step(b.step).step->backward_task(args, task);
+  }
+  args.scratch = at(step(b.step).gradient_task_scratch, w);
   if (step(b.step).step->gradient_tasks == 0) return gradient_by_blocks(b, w);
   step(b.step).step->gradient_task(args, task);
 }

@@ -58,6 +58,7 @@ class PlanBuilder {
     bind.block_samples = block_samples();
     bind.kernels = &kernels_;
     bind.wide = options_.blocking.wide;
+    bind.winograd = options_.winograd;
     bind.folds = s.folded >= 0;
     bind.training = options_.training && !frozen(s.node);
     PlannedStep p;

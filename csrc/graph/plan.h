@@ -37,6 +37,7 @@ struct PlanOptions {
   bool backward = false;        // gradients of the trainable parameters
   bool all_parameters = false;  // ... of the frozen ones too
   bool input_gradient = false;
+  bool winograd = false;                            // 3x3 convolutions may run on Winograd's points
   const std::vector<OutputLoss>* losses = nullptr;  // by output; null: prediction
   Blocking blocking{};
   // Blocks of the batch, for wide networks' gradients: such a plan is for batches of one size, and
@@ -54,7 +55,8 @@ struct PlannedStep {
   int first_parameter = 0, parameter_count = 0;
   int folded = -1;                // the batch normalisation's node that its weights take in
   Place packed, packed_backward;  // of packs that persist: offsets into the plan's packed buffer
-  Place saved, parts, parts_backward, common, scratch, scratch_backward, task_scratch;
+  Place saved, parts, parts_backward, common, scratch, scratch_backward;
+  Place forward_task_scratch, backward_task_scratch, gradient_task_scratch;
   // The kernel and, 16 floats aligned behind it, the bias with the normalisation in them; they
   // persist like packs.
   Place folded_weights;

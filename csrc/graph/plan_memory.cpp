@@ -1,5 +1,7 @@
 #include "graph/plan_memory.h"
 
+#include <algorithm>
+
 #include "core/storage.h"
 
 namespace striate {
@@ -84,8 +86,8 @@ class PlanMemory {
 
   // Buffers of steps: packed weights, what forward saves, parts, scratch.
   struct StepBuffers {
-    int packed, packed_backward, saved, parts, parts_backward, common, scratch, scratch_backward,
-        task_scratch;
+    int packed, packed_backward, saved, parts, parts_backward, common, scratch, scratch_backward;
+    int forward_tasks, backward_tasks, gradient_tasks;  // a thread's scratch
   };
 
   void add_step_memory() {
@@ -97,7 +99,10 @@ class PlanMemory {
                        memory_.add(plan_.keeps_for_backward() ? k.saved_size : 0),
                        memory_.add(k.part_size), memory_.add(k.part_size_backward),
                        memory_.add(k.common_size, true), memory_.add(k.scratch_size),
-                       memory_.add(k.scratch_size), memory_.add(k.task_scratch_size)});
+                       memory_.add(std::max(k.scratch_size, k.scratch_backward_size)),
+                       memory_.add(k.forward_tasks ? k.task_scratch_size : 0),
+                       memory_.add(k.backward_tasks ? k.task_scratch_size : 0),
+                       memory_.add(k.gradient_tasks ? k.task_scratch_size : 0)});
     }
     for (const PlannedOutput& o : plan_.outputs) {
       const PlannedValue& v = plan_.values[at(o.value)];
@@ -133,7 +138,7 @@ class PlanMemory {
         memory_.read(forward().common, now);
         memory_.write(forward().saved, now);
         return memory_.write(
-            a.kind == ActionKind::kForward ? forward().scratch : forward().task_scratch, now);
+            a.kind == ActionKind::kForward ? forward().scratch : forward().forward_tasks, now);
       case ActionKind::kLoss:
       case ActionKind::kStore:
         return memory_.write(loss_scratch_[at(a.index)], now);
@@ -150,9 +155,10 @@ class PlanMemory {
         memory_.read(backward().packed_backward, now);
         memory_.read(backward().common, now);
         memory_.read(backward().saved, now);
-        return memory_.write(a.kind == ActionKind::kBackward || !tasks_of(a)
-                                 ? backward().scratch_backward
-                                 : backward().task_scratch,
+        if (a.kind == ActionKind::kBackward || !tasks_of(a))
+          return memory_.write(backward().scratch_backward, now);
+        return memory_.write(a.kind == ActionKind::kBackwardTasks ? backward().backward_tasks
+                                                                  : backward().gradient_tasks,
                              now);
       default:
         return;
@@ -298,7 +304,9 @@ class PlanMemory {
       s.common = memory_.at(b.common);
       s.scratch = memory_.at(b.scratch);
       s.scratch_backward = memory_.at(b.scratch_backward);
-      s.task_scratch = memory_.at(b.task_scratch);
+      s.forward_task_scratch = memory_.at(b.forward_tasks);
+      s.backward_task_scratch = memory_.at(b.backward_tasks);
+      s.gradient_task_scratch = memory_.at(b.gradient_tasks);
       s.packed = memory_.at(b.packed);
       s.packed_backward = memory_.at(b.packed_backward);
       if (s.folded >= 0)

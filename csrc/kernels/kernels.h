@@ -16,6 +16,7 @@
 namespace striate {
 
 constexpr int kLanes = 16;
+constexpr int kWinogradPoints = 36;
 
 // Consecutive positions of the input that meet consecutive rows of the weight matrix.
 struct Run {
@@ -153,6 +154,26 @@ struct KernelTable {
   void (*wgrad_panel)(int32_t rows, int32_t outputs, const PixelSpan* spans, int32_t span_count,
                       const float* x, int64_t x_step, const float* dy, float* dw, int64_t dw_step,
                       bool accumulate);
+  // ---- Winograd's F(4x4, 3x3), channels in lanes: kWinogradPoints numbers a tile and channel
+  // ------ Point p of channel c goes to to[p*step + c]; whole vectors are written. window: pointers
+  // to the tile's pixels, row by row, 6x6 of them (input) or 4x4 (gradient, of outputs), of which
+  // the channels first.. first + channels - 1 are taken; rows of zeros stand for pixels outside.
+  void (*winograd_input)(const float* const* window, int32_t first, int32_t channels, float* to,
+                         int64_t step);
+  void (*winograd_gradient)(const float* const* window, int32_t first, int32_t channels, float* to,
+                            int64_t step);
+  // The first rows x cols of the tile's 4x4 outputs: y = max(floor, bias[c] + ...); bias may be
+  // null.
+  void (*winograd_output)(const float* from, int64_t step, int32_t rows, int32_t cols,
+                          int32_t channels, const float* bias, float floor, float* y, int64_t y_row,
+                          int64_t y_col);
+  // n numbers (whole vectors) of each of nine taps to as many of each point; points may overlap the
+  // taps at the same number: all taps of a number are read before its points are written.
+  void (*winograd_filter)(int64_t n, const float* taps, int64_t tap_step, float* points,
+                          int64_t step);
+  // taps (+)= the gradient that points leave, n numbers of each.
+  void (*winograd_filter_gradient)(int32_t n, const float* points, int64_t step, float* taps,
+                                   int64_t tap_step, bool accumulate);
   // Dense weight gradient with samples in lanes: dw[i*outputs + o] (+)= sum_n x[i][n] *
   // dy_rows[n][o]; x: [inputs][kLanes]; dy_rows: [kLanes][dy_step] (transposed first with
   // samples_to_rows).

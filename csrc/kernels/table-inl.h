@@ -8,6 +8,7 @@
 #include "kernels/conv_samples-inl.h"
 #include "kernels/conv_wgrad_samples-inl.h"
 #include "kernels/pack-inl.h"
+#include "kernels/winograd-inl.h"
 #include "kernels/elementwise-inl.h"
 #include "kernels/dense-inl.h"
 #include "kernels/moments-inl.h"
@@ -66,6 +67,11 @@ constexpr KernelTable make_table(const char* isa) {
           wgrad_pack_x,
           wgrad_pack_dy,
           wgrad_panel,
+          winograd_input,
+          winograd_gradient,
+          winograd_output,
+          winograd_filter,
+          winograd_filter_gradient,
           dense_wgrad_samples,
           dot_rows,
           product,

@@ -6,6 +6,7 @@
 #include "ops/conv_step.h"
 #include "ops/dense_step.h"
 #include "ops/op.h"
+#include "ops/winograd_step.h"
 
 namespace striate {
 namespace {
@@ -71,6 +72,7 @@ class Conv2D final : public Op {
                         g.pad_top == 0 && g.pad_left == 0;
     const bool bias = o_.bias || options.folds;
     if (covers) return bind_dense({options.inputs[0].size(), g.oc, bias, std::move(mask)}, options);
+    if (mask.empty() && winograd_is_faster(g, options)) return bind_winograd(g, bias, options);
     return bind_conv(g, bias, std::move(mask), options);
   }
 

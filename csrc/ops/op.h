@@ -114,6 +114,7 @@ class Step {
   std::int64_t packed_backward_size = 0;               // the same, for backward
   std::int64_t saved_size = 0;                         // per block
   std::int64_t scratch_size = 0;                       // per thread, while the step runs on a block
+  std::int64_t scratch_backward_size = 0;              // the same, where backward needs more
   std::int64_t task_scratch_size = 0;                  // per thread, while a *_task runs
   std::int64_t part_size = 0, part_size_backward = 0;  // per block; 0: its blocks need not meet
   std::int64_t common_size = 0;                        // per batch, forward to backward
@@ -155,6 +156,7 @@ struct StepOptions {
   const KernelTable* kernels = nullptr;
   bool training = false;  // the batch's statistics, not the moving ones
   bool wide = false;      // parameter gradients by gradient_task; dense layers by weights
+  bool winograd = false;  // 3x3 convolutions may run on Winograd's points: rounded otherwise
   bool folds = false;     // another layer's scale and offset come with the weights: bias is there
 };
 

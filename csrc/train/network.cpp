@@ -155,6 +155,13 @@ void Network::set_iterations(std::int64_t iterations) {
 }
 std::uint32_t Network::samples_seen() const { return s_->samples_seen; }
 void Network::set_samples_seen(std::uint32_t samples) { s_->samples_seen = samples; }
+void Network::set_precision(Precision precision) {
+  const std::lock_guard<std::mutex> lock(s_->busy);
+  if (precision == s_->precision) return;
+  s_->precision = precision;
+  s_->plans.clear();
+}
+Precision Network::precision() const { return s_->precision; }
 void Network::set_check_numerics(bool on) { s_->numerics = on; }
 bool Network::check_numerics() const { return s_->numerics; }
 

@@ -148,6 +148,7 @@ void Network::State::make_slots(const Pass& pass) {
       end = place.offset + place.floats;
     }
     batch_arena.release(end, batch_arena.size());
+    for (Storage& arena : arenas) arena.release(0, arena.size());
   }
   pass.update->make_slots();
 }

@@ -53,6 +53,8 @@ PlanOptions Network::State::plan_options(PlanPurpose purpose, std::int64_t batch
       purpose == PlanPurpose::kGradients || purpose == PlanPurpose::kTrainingGradients;
   o.backward = purpose == PlanPurpose::kTrain || purpose == PlanPurpose::kCurvature || gradients;
   o.all_parameters = o.input_gradient = gradients;
+  // Squared weights and activations, in small networks: not worth passes of its own.
+  o.winograd = precision != Precision::kStrict && purpose != PlanPurpose::kCurvature;
   o.losses = purpose == PlanPurpose::kPredict ? nullptr : &compiled_losses();
   o.blocking = choose_blocking(graph, outputs, table.floats(), batch);
   if (o.blocking.wide && o.gradients()) o.blocks = block_count(o.blocking, batch);

@@ -103,6 +103,7 @@ struct Network::State {
   std::int64_t iterations = 0;
   std::uint32_t samples_seen = 0;  // keys dropout
   bool numerics = false;
+  Precision precision = Precision::kFloat32;
   Storage curvature;
 
   // By purpose, layout, samples a block, and the blocks of a batch where the plan depends on them.

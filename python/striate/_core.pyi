@@ -195,6 +195,7 @@ class Network:
     samples_seen: int
     """Samples trained, modulo 2^32; with the seed, the key of dropout's masks."""
     check_numerics: bool
+    precision: str
     @overload
     def train_batch(
         self, x: Sequence[NDArray[Any]], rows: NDArray[np.int64] | None,

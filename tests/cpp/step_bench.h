@@ -71,6 +71,7 @@ struct RunOptions {
   bool accumulate = false;  // gradients start from 1 and must be added to
   int order = 1;            // 2: params are squares
   bool folds = false;       // params have a bias, whether the op has one or not
+  bool winograd = false;    // 3x3 convolutions on Winograd's points, where they are faster
 };
 
 inline std::vector<const KernelTable*> available_tables() {
@@ -157,6 +158,7 @@ inline MergeResult run_step(const MergeCase& c, const KernelTable& table, Layout
   bind.block_samples = block;
   bind.kernels = &table;
   bind.folds = options.folds;
+  bind.winograd = options.winograd;
   const auto step = c.op->bind(bind);
   const Shape out = c.op->output_shape(c.inputs);
   std::vector<GuardedBuffer> x, dx;
@@ -173,7 +175,7 @@ inline MergeResult run_step(const MergeCase& c, const KernelTable& table, Layout
   }
   GuardedBuffer y(block_floats(out, layout, block)), dy(y.size());
   GuardedBuffer packed(step->packed_size), packed_backward(step->packed_backward_size),
-      saved(step->saved_size), scratch(step->scratch_size);
+      saved(step->saved_size), scratch(std::max(step->scratch_size, step->scratch_backward_size));
   to_block(c.dy, out.size(), layout, &dy);
   std::vector<GuardedBuffer> dparams;
   std::vector<const float*> params;

@@ -19,6 +19,7 @@ class WideRun {
     bind.kernels = &table;
     bind.wide = true;
     bind.folds = options.folds;
+    bind.winograd = options.winograd;
     step_ = c.op->bind(bind);
     for (const auto& p : c.params) params_.push_back(p.data());
   }
@@ -122,7 +123,7 @@ class WideRun {
     });
     if (!step_->gradient_tasks)
       each_block([&](std::int64_t n, std::int64_t count) {
-        GuardedBuffer scratch(step_->scratch_size);
+        GuardedBuffer scratch(std::max(step_->scratch_size, step_->scratch_backward_size));
         BackwardArgs b = backward_args(packed, n, count, &x);
         b.dparams = pointers.data();
         b.dx = none;
@@ -153,7 +154,7 @@ class WideRun {
     });
     if (!step_->backward_tasks)
       each_block([&](std::int64_t n, std::int64_t count) {
-        GuardedBuffer scratch(step_->scratch_size);
+        GuardedBuffer scratch(std::max(step_->scratch_size, step_->scratch_backward_size));
         BackwardArgs b = backward_args(packed, n, count, &x);
         float* to[1] = {dx.data() + n * case_.input.size()};
         b.dparams = none;

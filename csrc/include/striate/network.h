@@ -46,6 +46,12 @@ struct MemoryUse {
   }
 };
 
+// How products may be rounded; storage is float32.
+enum class Precision {
+  kFloat32,  // 3x3 convolutions of stride 1 may use Winograd's F(4x4, 3x3): some 1e-6 of the range
+  kStrict,   // every convolution is the sum over its taps
+};
+
 class Network {
  public:
   // Parameters are drawn from `seed` when they are first needed; until then they take no memory.
@@ -95,6 +101,9 @@ class Network {
   // Samples trained, modulo 2^32: with the seed, what the next batch's dropout masks depend on.
   std::uint32_t samples_seen() const;
   void set_samples_seen(std::uint32_t samples);
+  // May change at any time; a step's results depend on it as they do on the ISA.
+  void set_precision(Precision precision);
+  Precision precision() const;
   void set_check_numerics(bool on);
   bool check_numerics() const;
 

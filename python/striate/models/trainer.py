@@ -67,6 +67,7 @@ class Trainer(Weighted):
         *,
         loss_weights: object = None,
         check_numerics: bool = False,
+        precision: str | None = None,
         **harmless: Any,
     ) -> None:
         """Chooses the optimizer, the loss and the metrics.
@@ -79,6 +80,7 @@ class Trainer(Weighted):
                 several outputs a list or a dict of such lists.
             loss_weights: what each output's loss counts in the sum: a list or a dict of numbers.
             check_numerics: raise NumericsError, with the layer's name, at the first NaN.
+            precision: see `precision`, which this sets; None leaves it as it is.
             harmless: Keras's run_eagerly, jit_compile, steps_per_execution, auto_scale_loss.
 
         Raises:
@@ -86,6 +88,8 @@ class Trainer(Weighted):
         """
         ignore_harmless("compile", harmless, COMPILE_HARMLESS)
         before = self._compiled, self._check_numerics, self._ready
+        if precision is not None:
+            self.precision = precision
         self._compiled = Compiled(optimizer, loss, metrics, loss_weights, self._out)
         self._check_numerics = bool(check_numerics)
         try:
