@@ -19,13 +19,8 @@ inline std::int64_t align_up(std::int64_t floats) {
 class Storage {
  public:
   Storage() = default;
-  explicit Storage(std::int64_t floats) : size_(floats) {
-    if (floats == 0) return;
-    const std::int64_t bytes = checked_mul(align_up(floats), sizeof(float));
-    data_ = static_cast<float*>(std::aligned_alloc(64, static_cast<std::size_t>(bytes)));
-    if (!data_) throw std::bad_alloc();
-    std::memset(data_, 0, static_cast<std::size_t>(bytes));
-  }
+  // Zeros. Throws std::bad_alloc.
+  explicit Storage(std::int64_t floats);
   ~Storage() { std::free(data_); }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;

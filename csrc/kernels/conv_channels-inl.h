@@ -6,7 +6,15 @@ namespace {
 
 constexpr int kChannelVectors = 2;          // in a packed tile
 constexpr int64_t kSmallWeights = 1 << 17;  // floats: half a megabyte
+constexpr int32_t kLine = 16;               // floats of a cache line
+constexpr int32_t kTilesAhead = 4;          // a row of 56 pixels
 constexpr int kMostColliding = 6;           // of the 8 ways of an L1 set; weights need some too
+
+// Asks L2 for the cache line, where it may lie outside of everything. What a tile reads and writes
+// next is asked for line by line, between its multiply-adds: left to the hardware, or asked for in
+// L1, or all at once, memory and arithmetic add up instead of overlapping (1x1 convolutions of
+// eight 56x56 images: 256-64 68 % of the limit, so 95 %; 64-256 71 and 93 %).
+STRIATE_INLINE void to_l2(const float* p) { __builtin_prefetch(p, 0, 2); }
 
 inline bool row_has(const ConvPass& pass, int32_t row, int32_t run) {
   return pass.row_runs[2 * row] <= run && run < pass.row_runs[2 * row + 1];
@@ -83,6 +91,11 @@ void channels_row(const ChannelsRow& row) {
   const float* start = row.start;
   float* y = row.y;
   for (int32_t t = 0; t < row.tiles; ++t, x += WB * x_col, y += WB * y_col) {
+#pragma GCC unroll 32
+    for (int i = 0; i < WB; ++i) {
+#pragma GCC unroll 32
+      for (int v = 0; v < CV * kWidth; v += 16) to_l2(y + i * y_col + v);
+    }
     V sum[WB][CV];
 #pragma GCC unroll 32
     for (int i = 0; i < WB; ++i) {
@@ -93,8 +106,14 @@ void channels_row(const ChannelsRow& row) {
       }
     }
     for (const Run* q = row.begin; q != row.end; ++q) {
-      channels_run<WB, CV, kMasked>(x + q->x, x_col, 1, row.w + q->depth * row.w_step, row.w_step,
-                                    row.w_group, q->length, last, sum);
+      const float* xq = x + q->x;
+      const float* wq = row.w + q->depth * row.w_step;
+      for (int32_t k = 0; k < q->length; k += kLine, xq += kLine, wq += kLine * row.w_step) {
+#pragma GCC unroll 32
+        for (int i = 0; i < WB; ++i) to_l2(xq + (kTilesAhead * WB + i) * x_col);
+        channels_run<WB, CV, kMasked>(xq, x_col, 1, wq, row.w_step, row.w_group,
+                                      static_cast<int32_t>(least(kLine, q->length - k)), last, sum);
+      }
     }
     // Read here, not before the loop: that needs every register.
     const V floor = splat(row.floor);

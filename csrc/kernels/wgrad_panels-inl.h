@@ -27,8 +27,6 @@ void wgrad_pack_dy(const float* dy, int64_t dy_col, int32_t pixels, int32_t outp
   constexpr int32_t kPanel = kChannelVectors * kWidth;
   for (int32_t p = 0; p < pixels; ++p) {
     const float* const from = dy + p * dy_col;
-    // The next block of as many pixels follows in memory.
-    for (int32_t o = 0; o < outputs; o += 16) __builtin_prefetch(from + pixels * dy_col + o, 0, 2);
     for (int32_t o = 0; o < outputs; o += kPanel) {
       const int32_t rest = outputs - o;
       const int32_t width = rest <= kWidth ? kWidth : kPanel;

@@ -5,6 +5,7 @@
 
 #include "core/checked.h"
 #include "core/storage.h"
+#include "ops/ahead.h"
 
 namespace striate {
 namespace {
@@ -227,6 +228,14 @@ void ConvWeightGradient::run(int number, std::int64_t samples, const float* x, c
       find_spans(p, block, &spans);
     }
     first_span.push_back(spans.size());
+    // The next block's dy, or its rows as far as this task's outputs go, and its x.
+    const std::int64_t ahead = b + 1 < blocks ? pixels * (b + 2) / blocks - block.end : 0;
+    const std::int64_t panel_count = (outputs + k_.channels_tile - 1) / k_.channels_tile;
+    const std::int64_t calls = panel_count * static_cast<std::int64_t>(task.tile_rows.size());
+    const float* const next_x = x + block.end / (g_.oh * g_.ow) * g_.h * g_.w * g_.c +
+                                block.end % (g_.oh * g_.ow) / g_.ow * g_.strides.h * g_.w * g_.c;
+    Ahead ahead_dy(dy + block.end * g_.oc, dy + (block.end + ahead) * g_.oc, calls);
+    Ahead ahead_x(next_x, next_x + ahead * g_.h * g_.w / (g_.oh * g_.ow) * g_.c, calls);
     for (std::int64_t o = 0; o < outputs; o += k_.channels_tile)
       for (std::size_t i = 0; i < task.parts.size(); ++i) {
         const Part& p = task.parts[i];
@@ -234,6 +243,8 @@ void ConvWeightGradient::run(int number, std::int64_t samples, const float* x, c
         const float* in_place = x + block.first * g_.c + p.x;
         for (std::int32_t t = p.first_tile; t < p.first_tile + p.tiles; ++t) {
           const std::int32_t rows = task.tile_rows[static_cast<std::size_t>(t)];
+          ahead_dy.some();
+          ahead_x.some();
           k_.wgrad_panel(
               rows,
               static_cast<std::int32_t>(std::min<std::int64_t>(outputs - o, k_.channels_tile)),
