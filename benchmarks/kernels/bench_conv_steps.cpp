@@ -127,6 +127,7 @@ class Bench {
     packed_back_ = Storage(step_->packed_backward_size);
     scratch_ = Storage(
         std::max({step_->scratch_size, step_->scratch_backward_size, step_->task_scratch_size}));
+    shares_ = Storage(step_->gradient_shares_size);
     params_[0] = w_.data();
     for (int task = 0; task < step_->pack_tasks; ++task) {
       step_->pack({params_, false, task, packed_.data()});
@@ -183,7 +184,9 @@ class Bench {
     a.dy = dy_.data();
     a.dx = none;
     a.dparams = dparams;
+    a.shares = shares_.data();
     for (int task = 0; task < step_->gradient_tasks; ++task) step_->gradient_task(a, task);
+    for (int task = 0; task < step_->gradient_sum_tasks; ++task) step_->gradient_sum(a, task);
   }
 
  private:
@@ -201,7 +204,7 @@ class Bench {
   double macs_ = 0;
   OpPtr op_;
   std::unique_ptr<Step> step_;
-  mutable Storage x_, dx_, y_, dy_, w_, dw_, packed_, packed_back_, scratch_;
+  mutable Storage x_, dx_, y_, dy_, w_, dw_, packed_, packed_back_, scratch_, shares_;
   const float* params_[1];
 };
 

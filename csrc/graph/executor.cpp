@@ -237,6 +237,8 @@ int Executor::task_count(const Action& a) const {
       return plan_.steps[index(a.index)].step->pack_tasks;
     case ActionKind::kForwardTasks:
       return plan_.steps[index(a.index)].step->forward_tasks;
+    case ActionKind::kGradientSums:
+      return plan_.steps[index(plan_.backward[index(a.index)].step)].step->gradient_sum_tasks;
     case ActionKind::kBackwardTasks:
       return plan_.steps[index(plan_.backward[index(a.index)].step)].step->backward_tasks;
     default:
@@ -296,6 +298,8 @@ void Executor::run_task(const Action& a, int task, const Where& w) const {
   }
   const PlannedBackward& b = plan_.backward[index(a.index)];
   BackwardArgs args = backward_args(b, w, &p);
+  args.shares = at(step(b.step).gradient_shares, w);
+  if (a.kind == ActionKind::kGradientSums) return step(b.step).step->gradient_sum(args, task);
   if (a.kind == ActionKind::kBackwardTasks) {
     args.scratch = at(step(b.step).backward_task_scratch, w);
     return step(b.step).step->backward_task(args, task);

@@ -155,7 +155,7 @@ std::int64_t Plan::widest(std::int64_t block_tasks) const {
     const auto at = static_cast<std::size_t>(a.index);
     if (a.kind == ActionKind::kForwardTasks)
       most = std::max<std::int64_t>(most, steps[at].step->forward_tasks);
-    if (a.kind == ActionKind::kGradientTasks)
+    if (a.kind == ActionKind::kGradientTasks)  // of which there are more than of their sums
       most = std::max<std::int64_t>(
           most, steps[static_cast<std::size_t>(backward[at].step)].step->gradient_tasks);
   }

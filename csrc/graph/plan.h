@@ -56,7 +56,7 @@ struct PlannedStep {
   int folded = -1;                // the batch normalisation's node that its weights take in
   Place packed, packed_backward;  // of packs that persist: offsets into the plan's packed buffer
   Place saved, parts, parts_backward, common, scratch, scratch_backward;
-  Place forward_task_scratch, backward_task_scratch, gradient_task_scratch;
+  Place forward_task_scratch, backward_task_scratch, gradient_task_scratch, gradient_shares;
   // The kernel and, 16 floats aligned behind it, the bias with the normalisation in them; they
   // persist like packs.
   Place folded_weights;

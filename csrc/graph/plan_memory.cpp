@@ -88,6 +88,7 @@ class PlanMemory {
   struct StepBuffers {
     int packed, packed_backward, saved, parts, parts_backward, common, scratch, scratch_backward;
     int forward_tasks, backward_tasks, gradient_tasks;  // a thread's scratch
+    int shares;
   };
 
   void add_step_memory() {
@@ -102,7 +103,8 @@ class PlanMemory {
                        memory_.add(std::max(k.scratch_size, k.scratch_backward_size)),
                        memory_.add(k.forward_tasks ? k.task_scratch_size : 0),
                        memory_.add(k.backward_tasks ? k.task_scratch_size : 0),
-                       memory_.add(k.gradient_tasks ? k.task_scratch_size : 0)});
+                       memory_.add(k.gradient_tasks ? k.task_scratch_size : 0),
+                       memory_.add(k.gradient_shares_size, true)});
     }
     for (const PlannedOutput& o : plan_.outputs) {
       const PlannedValue& v = plan_.values[at(o.value)];
@@ -155,11 +157,14 @@ class PlanMemory {
         memory_.read(backward().packed_backward, now);
         memory_.read(backward().common, now);
         memory_.read(backward().saved, now);
+        if (a.kind == ActionKind::kGradientTasks) memory_.write(backward().shares, now);
         if (a.kind == ActionKind::kBackward || !tasks_of(a))
           return memory_.write(backward().scratch_backward, now);
         return memory_.write(a.kind == ActionKind::kBackwardTasks ? backward().backward_tasks
                                                                   : backward().gradient_tasks,
                              now);
+      case ActionKind::kGradientSums:
+        return memory_.read(backward().shares, now);
       default:
         return;
     }
@@ -228,7 +233,9 @@ class PlanMemory {
     const int last = static_cast<int>(actions().size()) - 1;
     for (Size t = 0; t < actions().size(); ++t) {
       const Action& a = actions()[t];
-      if (a.kind != ActionKind::kGradientTasks && a.kind != ActionKind::kMeetBackward) continue;
+      if (a.kind != ActionKind::kGradientTasks && a.kind != ActionKind::kGradientSums &&
+          a.kind != ActionKind::kMeetBackward)
+        continue;
       const PlannedBackward& b = plan_.backward[at(a.index)];
       const PlannedStep& s = step_of(b);
       if (!b.wants_parameters) continue;
@@ -307,6 +314,7 @@ class PlanMemory {
       s.forward_task_scratch = memory_.at(b.forward_tasks);
       s.backward_task_scratch = memory_.at(b.backward_tasks);
       s.gradient_task_scratch = memory_.at(b.gradient_tasks);
+      s.gradient_shares = memory_.at(b.shares);
       s.packed = memory_.at(b.packed);
       s.packed_backward = memory_.at(b.packed_backward);
       if (s.folded >= 0)

@@ -58,6 +58,7 @@ class TimelineBuilder {
       add(ActionKind::kMeetBackward, at);
     }
     if (apart) add(ActionKind::kGradientTasks, at);
+    if (apart && s.gradient_sum_tasks) add(ActionKind::kGradientSums, at);
     if (!runs) return;
     if (options_.packs_inside && s.packed_backward_size && s.gradient_tasks)
       pack(ActionKind::kPackBackward, b.step, s.packed_backward_size);

@@ -32,6 +32,7 @@ enum class ActionKind {  // and what Action::index counts
   kForwardTasks,   // steps
   kBackwardTasks,  // backward steps
   kGradientTasks,  // backward steps
+  kGradientSums,   // backward steps
 };
 
 struct Action {

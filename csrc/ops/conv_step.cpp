@@ -37,6 +37,8 @@ class ConvStep : public Step {
       whole_gradient_ = std::make_unique<ConvWeightGradient>(g, k_);
       gradient_tasks = whole_gradient_->tasks() + (bias ? 1 : 0);
       task_scratch_size = whole_gradient_->scratch_floats();
+      gradient_shares_size = whole_gradient_->shares().floats();
+      gradient_sum_tasks = whole_gradient_->shares().sum_tasks();
       return;
     }
     const std::int64_t images = samples_layout_ ? 1 : o.block_samples;
@@ -77,7 +79,10 @@ class ConvStep : public Step {
     }
     if (a.dparams[0])
       whole_gradient_->run(task, a.samples, a.x[0], a.dy, a.order, a.accumulate, a.scratch,
-                           a.dparams[0]);
+                           a.shares, a.dparams[0]);
+  }
+  void gradient_sum(const BackwardArgs& a, int task) const override {
+    if (a.dparams[0]) whole_gradient_->shares().sum(task, a.shares, a.accumulate, k_, a.dparams[0]);
   }
 
  private:

@@ -5,7 +5,6 @@
 
 #include "core/checked.h"
 #include "core/storage.h"
-#include "ops/ahead.h"
 
 namespace striate {
 namespace {
@@ -15,10 +14,7 @@ namespace {
 constexpr std::int64_t kPixels = 128;
 // What one task makes at most: with 128 pixels of both sides, dW's share lies in L2 (128 x 256: 128
 // KiB, x 64 KiB, dy 128 KiB), and each number packed meets at least so many others.
-constexpr std::int64_t kTaskRows = 128, kTaskOutputs = 256;
-// Tasks at least, where the shape allows: few leave threads idle at the end, many pack more. Eight
-// from so many weights on, where packing them again costs 3 %.
-constexpr std::int64_t kFewTasks = 4, kMoreTasks = 8, kMoreTasksFrom = std::int64_t{1} << 16;
+constexpr std::int64_t kTaskRows = 256, kTaskOutputs = 256;
 // Cycles, about: a pixel's share of a tile of x, which is at least read, and a vector of dy.
 constexpr std::int64_t kPackTile = 4, kReadTile = 2, kPackVector = 2;
 // Channels of a pixel up to which windows of one pixel are read where they are: with more, a
@@ -31,7 +27,8 @@ std::int64_t floor_div(std::int64_t a, std::int64_t b) {
 
 }  // namespace
 
-ConvWeightGradient::ConvWeightGradient(const ConvGeometry& g, const KernelTable& k) : g_(g), k_(k) {
+ConvWeightGradient::ConvWeightGradient(const ConvGeometry& g, const KernelTable& k)
+    : g_(g), k_(k), shares_(1, 0) {
   const bool whole_row = g.groups == 1 && (g.dilation.w == 1 || g.kw == 1);
   runs_ = whole_row ? g.kh : g.kh * g.kw;
   run_length_ = (whole_row ? g.kw : 1) * g.group_in();
@@ -49,29 +46,27 @@ ConvWeightGradient::ConvWeightGradient(const ConvGeometry& g, const KernelTable&
                            : at);
   }
   for (std::int64_t group = 0; group < g.groups; ++group) cut(group, row_cuts, best.outputs);
+  shares_ = {GradientShares::choose(static_cast<std::int64_t>(tasks_.size())),
+             checked_mul(depth, g.oc)};
 }
 
-// The cut that packs least, among those with tasks enough: each part of the outputs packs all of
-// x, each part of the rows all of dy.
+// The cut that packs least: each part of the outputs packs all of x, each part of the rows all of
+// dy.
 ConvWeightGradient::TaskCut ConvWeightGradient::choose_cut() const {
   const std::int64_t depth = runs_ * run_length_, tile = k_.channels_tile;
   const auto count = [](std::int64_t n, std::int64_t size) { return (n + size - 1) / size; };
-  const std::int64_t weights = checked_mul(depth, g_.oc);
-  const std::int64_t least = weights >= kMoreTasksFrom ? kMoreTasks : kFewTasks;
   TaskCut best{};
-  std::int64_t best_tasks = 0, best_cost = 0;
+  std::int64_t best_cost = 0;
   for (std::int64_t outputs = std::min(count(g_.group_out(), tile) * tile, kTaskOutputs);
        outputs >= tile; outputs -= tile)
     for (std::int64_t parts = count(depth, kTaskRows); parts <= count(depth, k_.wgrad_rows);
          ++parts) {
       const std::int64_t output_parts = count(g_.group_out(), outputs);
-      const std::int64_t tasks = std::min(parts * output_parts * g_.groups, least);
       const std::int64_t cost =
           output_parts * count(depth, k_.wgrad_rows) * (in_place_ ? kReadTile : kPackTile) +
           parts * count(g_.group_out(), k_.vector_width) * kPackVector;
-      if (tasks < best_tasks || (tasks == best_tasks && cost >= best_cost)) continue;
+      if (best_cost > 0 && cost >= best_cost) continue;
       best = {parts, outputs};
-      best_tasks = tasks;
       best_cost = cost;
     }
   return best;
@@ -199,17 +194,46 @@ void ConvWeightGradient::find_spans(const Part& p, const Pixels& block,
   });
 }
 
+// What a block's windows read of x: where they are pixels; or all rows, if the task takes them all.
+Ahead ConvWeightGradient::next_windows(const Task& task, const float* x, const Pixels& block,
+                                       std::int64_t calls) const {
+  const std::int64_t count = block.end - block.first;
+  if (runs_ == 1 && g_.strides.w == 1 && g_.oh == g_.h && g_.ow == g_.w)
+    return {x + block.first * g_.c + task.parts[0].x, count, task.parts[0].rows, g_.c, calls};
+  if (tasks_.size() > 1) return {x, 0, 0, 0, 0};
+  const std::int64_t image = block.first / (g_.oh * g_.ow);
+  const std::int64_t row = block.first % (g_.oh * g_.ow) / g_.ow * g_.strides.h;
+  const std::int64_t rows = (count + g_.ow - 1) / g_.ow * g_.strides.h;
+  return {x + (image * g_.h + row) * g_.w * g_.c, rows, g_.w * g_.c, g_.w * g_.c, calls};
+}
+
+void ConvWeightGradient::clear(const Task& task, float* dw) const {
+  for (const Part& p : task.parts)
+    for (std::int64_t k = p.depth; k < p.depth + p.rows; ++k)
+      std::fill(dw + k * g_.oc + task.first_output, dw + k * g_.oc + task.end_output, 0.0f);
+}
+
 void ConvWeightGradient::run(int number, std::int64_t samples, const float* x, const float* dy,
-                             int order, bool accumulate, float* scratch, float* dw) const {
-  const Task& task = tasks_[static_cast<std::size_t>(number)];
+                             int order, bool accumulate, float* scratch, float* shares,
+                             float* dw) const {
+  const auto weight_tasks = static_cast<int>(tasks_.size());
+  const Task& task = tasks_[static_cast<std::size_t>(number % weight_tasks)];
+  const std::int64_t share = number / weight_tasks;
+  if (shares_.count() > 1) {
+    dw = shares_.share(shares, share);
+    accumulate = false;
+  }
   const std::int64_t outputs = task.end_output - task.first_output;
   float* const tiles = scratch;
   float* const panels = tiles + most_tiles() * tile_step_;
   float* const window = panels + most_outputs() * kPixels;
   const std::int64_t pixels = samples * g_.oh * g_.ow, blocks = (pixels + kPixels - 1) / kPixels;
+  const std::int64_t first_block = blocks * share / shares_.count();
+  const std::int64_t end_block = blocks * (share + 1) / shares_.count();
+  if (first_block == end_block) return clear(task, dw);
   std::vector<PixelSpan> spans;
   std::vector<std::size_t> first_span;
-  for (std::int64_t b = 0; b < blocks; ++b) {
+  for (std::int64_t b = first_block; b < end_block; ++b) {
     const Pixels block{pixels * b / blocks, pixels * (b + 1) / blocks};
     const auto count = static_cast<std::int32_t>(block.end - block.first);
     k_.wgrad_pack_dy(dy + block.first * g_.oc + task.first_output, g_.oc, count,
@@ -228,14 +252,11 @@ void ConvWeightGradient::run(int number, std::int64_t samples, const float* x, c
       find_spans(p, block, &spans);
     }
     first_span.push_back(spans.size());
-    // The next block's dy, or its rows as far as this task's outputs go, and its x.
-    const std::int64_t ahead = b + 1 < blocks ? pixels * (b + 2) / blocks - block.end : 0;
-    const std::int64_t panel_count = (outputs + k_.channels_tile - 1) / k_.channels_tile;
-    const std::int64_t calls = panel_count * static_cast<std::int64_t>(task.tile_rows.size());
-    const float* const next_x = x + block.end / (g_.oh * g_.ow) * g_.h * g_.w * g_.c +
-                                block.end % (g_.oh * g_.ow) / g_.ow * g_.strides.h * g_.w * g_.c;
-    Ahead ahead_dy(dy + block.end * g_.oc, dy + (block.end + ahead) * g_.oc, calls);
-    Ahead ahead_x(next_x, next_x + ahead * g_.h * g_.w / (g_.oh * g_.ow) * g_.c, calls);
+    const std::int64_t next = b + 1 < end_block ? pixels * (b + 2) / blocks - block.end : 0;
+    const std::int64_t calls = (outputs + k_.channels_tile - 1) / k_.channels_tile *
+                               static_cast<std::int64_t>(task.tile_rows.size());
+    Ahead ahead_dy(dy + block.end * g_.oc + task.first_output, next, outputs, g_.oc, calls);
+    Ahead ahead_x = next_windows(task, x, {block.end, block.end + next}, calls);
     for (std::int64_t o = 0; o < outputs; o += k_.channels_tile)
       for (std::size_t i = 0; i < task.parts.size(); ++i) {
         const Part& p = task.parts[i];
@@ -251,7 +272,7 @@ void ConvWeightGradient::run(int number, std::int64_t samples, const float* x, c
               spans.data() + first_span[i],
               static_cast<std::int32_t>(first_span[i + 1] - first_span[i]),
               packed ? tiles + t * tile_step_ : in_place, packed ? k_.wgrad_column : g_.c,
-              panels + o * count, to, g_.oc, accumulate || b > 0);
+              panels + o * count, to, g_.oc, accumulate || b > first_block);
           to += rows * g_.oc;
           in_place += rows;
         }

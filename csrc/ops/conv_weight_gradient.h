@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "ops/ahead.h"
 #include "ops/conv_pass.h"
+#include "ops/gradient_shares.h"
 
 namespace striate {
 
@@ -15,12 +17,15 @@ class ConvWeightGradient {
  public:
   ConvWeightGradient(const ConvGeometry& geometry, const KernelTable& kernels);
 
-  // Each makes some rows and outputs of a group's dW; the cut depends on shapes and ISA alone.
-  int tasks() const { return static_cast<int>(tasks_.size()); }
+  // Each makes some rows and outputs of a group's dW, of all pixels or a share of them; the cut
+  // depends on shapes and ISA alone.
+  int tasks() const { return static_cast<int>(tasks_.size()) * static_cast<int>(shares_.count()); }
+  const GradientShares& shares() const { return shares_; }
   std::int64_t scratch_floats() const;  // of run()
-  // x, dy: [samples][H][W][C]. dw is overwritten or, with accumulate, added to. order 2: x squared.
+  // x, dy: [samples][H][W][C]. dw is overwritten or, with accumulate, added to; where there are
+  // shares, they are written instead. order 2: x squared.
   void run(int task, std::int64_t samples, const float* x, const float* dy, int order,
-           bool accumulate, float* scratch, float* dw) const;
+           bool accumulate, float* scratch, float* shares, float* dw) const;
 
  private:
   // Weight rows of one kernel row, or of one tap where taps are apart in memory, that a task has.
@@ -67,13 +72,17 @@ class ConvWeightGradient {
               float* window) const;
   void pack_clipped(const PackedRow& row, std::int64_t begin, std::int64_t end,
                     float* window) const;
+  Ahead next_windows(const Task& task, const float* x, const Pixels& block,
+                     std::int64_t calls) const;
+  void clear(const Task& task, float* dw) const;  // of a share without pixels
   void find_spans(const Part& p, const Pixels& block, std::vector<PixelSpan>* spans) const;
 
   ConvGeometry g_;
   const KernelTable& k_;
   std::int64_t runs_, run_length_, tile_step_;
-  bool in_place_;  // x is the matrix already
-  std::vector<Task> tasks_;
+  bool in_place_;            // x is the matrix already
+  std::vector<Task> tasks_;  // of a share
+  GradientShares shares_;
 };
 
 }  // namespace striate

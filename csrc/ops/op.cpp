@@ -13,6 +13,7 @@ void Step::commit(const float*, float* const*) const {}
 void Step::forward_task(const ForwardArgs&, int) const {}
 void Step::backward_task(const BackwardArgs&, int) const {}
 void Step::gradient_task(const BackwardArgs&, int) const {}
+void Step::gradient_sum(const BackwardArgs&, int) const {}
 
 std::vector<ParameterSpec> Op::parameters(const std::vector<Shape>&) const { return {}; }
 Cost Op::cost(const std::vector<Shape>&) const { return {}; }

@@ -68,6 +68,7 @@ struct BackwardArgs : StepArgs {
   float* const* dx = nullptr;       // by input; null where not asked for
   float* const* dparams = nullptr;  // by parameter; null entries are frozen
   bool accumulate = false;
+  float* shares = nullptr;  // what gradient tasks leave for gradient_sum
   // 1: first derivatives. 2: the Gauss-Newton diagonal (LeCun et al. 1998, Appendix C): params
   // and packed hold squared weights, and the step squares x and f' itself.
   int order = 1;
@@ -129,6 +130,10 @@ class Step {
   bool backward_is_identity = false;
   // How many tasks the work over a whole batch is cut into; 0: it goes block by block.
   int forward_tasks = 0, backward_tasks = 0, gradient_tasks = 0;
+  // Gradient tasks may leave shares in a buffer of so many floats, one for the batch, for
+  // gradient_sum's tasks to add up.
+  std::int64_t gradient_shares_size = 0;
+  int gradient_sum_tasks = 0;
   int pack_tasks = 1;
   bool has_state = false;  // commit() changes parameters that no gradient changes
 
@@ -147,6 +152,7 @@ class Step {
   virtual void forward_task(const ForwardArgs& args, int task) const;
   virtual void backward_task(const BackwardArgs& args, int task) const;  // dx alone
   virtual void gradient_task(const BackwardArgs& args, int task) const;  // dparams alone
+  virtual void gradient_sum(const BackwardArgs& args, int task) const;
 };
 
 struct StepOptions {

@@ -33,7 +33,7 @@ class WinogradStep final : public Step {
         k_(*o.kernels),
         forward_(winograd_forward(g), false, k_),
         input_gradient_(winograd_input_gradient(g), true, k_),
-        weight_gradient_(g, k_) {
+        weight_gradient_(g, o.wide, k_) {
     backward_reads_x = true;
     packed_size = forward_.packed_size();
     packed_backward_size = input_gradient_.packed_size();
@@ -47,6 +47,8 @@ class WinogradStep final : public Step {
     forward_tasks = cut_panels(winograd_forward(g), forward_, o.block_samples);
     backward_tasks = cut_panels(winograd_input_gradient(g), input_gradient_, o.block_samples);
     gradient_tasks = weight_gradient_.tasks() + (bias ? 1 : 0);
+    gradient_shares_size = weight_gradient_.shares().floats();
+    gradient_sum_tasks = weight_gradient_.shares().sum_tasks();
     task_scratch_size = weight_gradient_.scratch_floats();
     if (forward_tasks) task_scratch_size = std::max(task_scratch_size, forward_.scratch_floats());
     if (backward_tasks)
@@ -65,7 +67,8 @@ class WinogradStep final : public Step {
   void backward(const BackwardArgs& a) const override {
     if (a.dparams[0])
       for (int task = 0; task < weight_gradient_.tasks(); ++task)
-        weight_gradient_.run(task, a.samples, a.x[0], a.dy, a.accumulate, a.scratch, a.dparams[0]);
+        weight_gradient_.run(task, a.samples, a.x[0], a.dy, a.accumulate, a.scratch, nullptr,
+                             a.dparams[0]);
     if (bias_ && a.dparams[1]) bias_gradient(a);
     if (a.dx[0]) run_input_gradient(a, 0, input_gradient_.panels());
   }
@@ -81,7 +84,11 @@ class WinogradStep final : public Step {
       return;
     }
     if (a.dparams[0])
-      weight_gradient_.run(task, a.samples, a.x[0], a.dy, a.accumulate, a.scratch, a.dparams[0]);
+      weight_gradient_.run(task, a.samples, a.x[0], a.dy, a.accumulate, a.scratch, a.shares,
+                           a.dparams[0]);
+  }
+  void gradient_sum(const BackwardArgs& a, int task) const override {
+    if (a.dparams[0]) weight_gradient_.shares().sum(task, a.shares, a.accumulate, k_, a.dparams[0]);
   }
 
  private:

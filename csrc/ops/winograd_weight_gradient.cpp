@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/checked.h"
 #include "core/storage.h"
 
 namespace striate {
@@ -12,7 +13,6 @@ constexpr int kInputSide = 6, kGradientSide = 4;
 // more of both the better, as long as its sums stay in L3 (2.3 MiB). VGG-16's layers, a core: 128 x
 // 128 230 to 315 % of the limit of the taps, 64 x 64 210 to 285 %, 32 x 32 160 to 250 %.
 constexpr std::int64_t kPart = 128;
-constexpr std::int64_t kFewestTasks = 4;
 constexpr std::int64_t kTogether = 64;  // tiles
 
 std::int64_t count(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }
@@ -24,24 +24,18 @@ std::int64_t apart(std::int64_t floats) {
 
 }  // namespace
 
-WinogradWeightGradient::WinogradWeightGradient(const ConvGeometry& geometry,
+WinogradWeightGradient::WinogradWeightGradient(const ConvGeometry& geometry, bool shared,
                                                const KernelTable& kernels)
-    : g_(winograd_forward(geometry)), k_(kernels) {
+    : g_(winograd_forward(geometry)), k_(kernels), shares_(1, 0) {
   channel_parts_ = count(g_.in_c, kPart);
   output_parts_ = count(g_.out_c, kPart);
-  // Smaller parts where there would be few tasks, down to 64 x 32.
-  while (channel_parts_ * output_parts_ < kFewestTasks) {
-    if (g_.out_c > output_parts_ * 2 * k_.channels_tile)
-      output_parts_ *= 2;
-    else if (g_.in_c > channel_parts_ * 64)
-      channel_parts_ *= 2;
-    else
-      break;
-  }
   most_channels_ = count(count(g_.in_c, channel_parts_), 16) * 16;
   most_outputs_ = count(count(g_.out_c, output_parts_), k_.channels_tile) * k_.channels_tile;
   channel_parts_ = count(g_.in_c, most_channels_);
   output_parts_ = count(g_.out_c, most_outputs_);
+  if (shared)
+    shares_ = {GradientShares::choose(channel_parts_ * output_parts_),
+               checked_mul(9, checked_mul(g_.in_c, g_.out_c))};
   together_ = kTogether;
   pitch_ = apart(most_channels_);
   input_step_ = apart(together_ * pitch_);
@@ -105,16 +99,26 @@ void WinogradWeightGradient::multiply(const Task& task, std::int64_t tiles, cons
 }
 
 void WinogradWeightGradient::run(int number, std::int64_t samples, const float* x, const float* dy,
-                                 bool accumulate, float* scratch, float* dw) const {
-  const Task t = task(number);
+                                 bool accumulate, float* scratch, float* shares, float* dw) const {
+  const auto weight_tasks = static_cast<int>(channel_parts_ * output_parts_);
+  const Task t = task(number % weight_tasks);
+  const std::int64_t share = number / weight_tasks;
+  if (shares_.count() > 1) {
+    dw = shares_.share(shares, share);
+    accumulate = false;
+  }
   float* const inputs = scratch;
   float* const gradients = inputs + kWinogradPoints * input_step_;
   float* const sums = gradients + kWinogradPoints * gradient_step_;
   float* const zeros = sums + kWinogradPoints * sum_step_;
   std::fill_n(zeros, std::max(g_.in_c, g_.out_c), 0.0f);
-  const std::int64_t total = samples * g_.tiles(), rounds = count(total, together_);
+  const std::int64_t all = samples * g_.tiles();
+  const Range mine{all * share / shares_.count(), all * (share + 1) / shares_.count()};
+  const std::int64_t rounds = count(mine.size(), together_);
+  if (rounds == 0) std::fill_n(sums, kWinogradPoints * sum_step_, 0.0f);
   for (std::int64_t r = 0; r < rounds; ++r) {  // as even as can be
-    const Range tiles{total * r / rounds, total * (r + 1) / rounds};
+    const Range tiles{mine.first + mine.size() * r / rounds,
+                      mine.first + mine.size() * (r + 1) / rounds};
     to_points(t, tiles, x, dy, zeros, inputs, gradients);
     multiply(t, tiles.size(), inputs, gradients, r > 0, sums);
   }

@@ -113,14 +113,24 @@ class WideRun {
     for (GuardedBuffer& d : buffers) pointers.push_back(d.data());
     const float* x;
     float* none[1] = {nullptr};
+    GuardedBuffer shares(step_->gradient_shares_size);
     each_task(step_->gradient_tasks, [&](int task, float* scratch) {
       BackwardArgs b = backward_args(packed, 0, case_.samples, &x);
       b.dparams = pointers.data();
       b.dx = none;
       b.scratch = scratch;
       b.accumulate = options_.accumulate;
+      b.shares = shares.data();
       step_->gradient_task(b, task);
     });
+    each_task(step_->gradient_sum_tasks, [&](int task, float*) {
+      BackwardArgs b = backward_args(packed, 0, case_.samples, &x);
+      b.dparams = pointers.data();
+      b.shares = shares.data();
+      b.accumulate = options_.accumulate;
+      step_->gradient_sum(b, task);
+    });
+    EXPECT_TRUE(shares.guards_intact());
     if (!step_->gradient_tasks)
       each_block([&](std::int64_t n, std::int64_t count) {
         GuardedBuffer scratch(std::max(step_->scratch_size, step_->scratch_backward_size));
