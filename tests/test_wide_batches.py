@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from striate import _core
+from striate import _core, applications
 
 
 def network(units: int) -> _core.Network:
@@ -23,6 +23,17 @@ def test_a_sample_does_not_depend_on_its_batch(units: int) -> None:
     together = net.predict(x)
     for i in (0, 1, 2, 31, 32, 36):
         np.testing.assert_array_equal(net.predict(x[i : i + 1])[0], together[i])
+
+
+@pytest.mark.parametrize("precision", ["float32", "strict"])
+def test_few_samples_are_cut_within_them_to_the_same_bits(precision: str) -> None:
+    """Activations that outgrow a cache: up to four samples run in tasks of their own."""
+    net = applications.ResNet18(input_shape=(96, 96, 3), classes=7).network
+    net.precision = precision
+    x = np.random.default_rng(0).normal(size=(6, 96, 96, 3)).astype(np.float32)
+    together = net.predict(x)
+    for count in (1, 3, 4):
+        np.testing.assert_array_equal(net.predict(x[:count]), together[:count])
 
 
 @pytest.mark.parametrize("clip", ["clipnorm", "global_clipnorm"])

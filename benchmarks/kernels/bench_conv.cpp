@@ -130,8 +130,9 @@ void bench_channels(const KernelTable& t, const Shape& s, bool plain, bool wgrad
   float *x = aligned(xs), *y = aligned(ys);
   char name[80];
   std::snprintf(name, sizeof name, "channels %s%s", s.name, plain ? " plain" : "");
-  report(t, name, g.flops,
-         [&] { t.conv_channels(g.pass, x, aligned(w), plain ? s.outputs : 0, nullptr, 0.0f, y); });
+  report(t, name, g.flops, [&] {
+    t.conv_channels(g.pass, x, aligned(w), plain ? s.outputs : 0, {nullptr, nullptr, 0.0f}, y);
+  });
   if (!wgrad) return;
   std::snprintf(name, sizeof name, "channels %s wgrad", s.name);
   report(t, name, g.flops, [&] {
@@ -157,8 +158,8 @@ void bench_one_image(const KernelTable& t) {
   }
   report(t, "LeNet-5, one image, conv + dense", flops, [&] {
     for (std::size_t i = 0; i < g.size(); ++i) {
-      t.conv_channels(g[i].pass, x[i].data(), w[i].data(), g[i].pass.outputs, nullptr, 0.0f,
-                      y[i].data());
+      t.conv_channels(g[i].pass, x[i].data(), w[i].data(), g[i].pass.outputs,
+                      {nullptr, nullptr, 0.0f}, y[i].data());
     }
   });
 }

@@ -17,6 +17,7 @@ struct Item {
   std::vector<ValueId> inputs;
   ValueId output;
   int folded = -1;
+  bool relu = false, adds = false, applied = false;
 };
 
 struct Draft {
@@ -71,6 +72,47 @@ void fold_normalizations(Draft* d) {
     if (!linear.op->folds_scale() || linear.folded >= 0 || d->uses(linear.output) != 1) continue;
     linear.folded = normalization.node;
     linear.output = normalization.output;
+    d->remove(i);
+  }
+}
+
+// An Add of two values of one shape is done by the convolution that makes the later of them.
+void fuse_adds(const Graph& graph, Draft* d) {
+  for (std::size_t i = d->items.size(); i-- > 0;) {
+    const Item add = d->items[i];
+    if (!add.op->is_add() || add.inputs.size() != 2 || add.inputs[0] == add.inputs[1]) continue;
+    const std::size_t makers[2] = {d->maker(add.inputs[0]), d->maker(add.inputs[1])};
+    // An input of the network comes before all that is made.
+    const auto place = [&](int k) { return makers[k] == d->items.size() ? 0 : makers[k] + 1; };
+    const int later = place(1) > place(0) ? 1 : 0;
+    if (place(later) == 0) continue;
+    Item& host = d->items[makers[later]];
+    const Shape &mine = graph.shape(add.inputs[later]), &other = graph.shape(add.inputs[1 - later]);
+    if (host.inputs.size() != 1 || host.relu || host.adds || d->uses(host.output) != 1 ||
+        !(mine == other) || !host.op->takes_add({graph.shape(host.inputs[0])}))
+      continue;
+    host.adds = true;
+    host.inputs.push_back(add.inputs[1 - later]);
+    host.output = add.output;
+    d->remove(i);
+  }
+}
+
+// Without gradients the activation goes; with them it stays, for its derivative.
+void fuse_relus(bool gradients, Draft* d) {
+  for (std::size_t i = d->items.size(); i-- > 0;) {
+    const Item relu = d->items[i];
+    if (!relu.op->is_relu()) continue;
+    const std::size_t before = d->maker(relu.inputs[0]);
+    if (before == d->items.size()) continue;
+    Item& host = d->items[before];
+    if (!host.op->takes_relu() || host.relu || d->uses(host.output) != 1) continue;
+    host.relu = true;
+    if (gradients) {
+      d->items[i].applied = true;
+      continue;
+    }
+    host.output = relu.output;
     d->remove(i);
   }
 }
@@ -162,9 +204,11 @@ class ProgramBuilder {
       inputs.push_back(in_layout(at(v), layout));
       shapes.push_back(program_.values[static_cast<std::size_t>(inputs.back())].shape);
     }
+    if (item.adds) shapes.pop_back();
     const int out = add_value(item.op->output_shape(shapes), layout);
     at(item.output) = out;
-    program_.steps.push_back({item.node, item.op, std::move(inputs), out, item.folded});
+    program_.steps.push_back({item.node, item.op, std::move(inputs), out, item.folded, item.relu,
+                              item.adds, item.applied});
   }
 
   const Graph& graph_;
@@ -181,8 +225,11 @@ Program lower(const Graph& graph, const std::vector<ValueId>& outputs,
   Draft draft = ancestors(graph, outputs);
   if (!options.training) drop_dropout(&draft);
   if (options.fold) fold_normalizations(&draft);
+  if (options.fold && options.preferred == Layout::kChannels) fuse_adds(graph, &draft);
+  if (options.fold) fuse_relus(false, &draft);
   if (options.losses) fuse_softmax(&draft, *options.losses);
   sink_activations(&draft);
+  if (!options.fold) fuse_relus(true, &draft);
   return ProgramBuilder(graph, options.preferred).build(draft);
 }
 

@@ -3,8 +3,9 @@
 //
 // Rewrites: dropout leaves an inference program; a batch normalisation behind a convolution or a
 // dense layer moves into its weights there; a softmax in front of a categorical cross-entropy
-// moves into the loss; an elementwise non-decreasing activation in front of a max pool moves behind
-// it (the same values, and a quarter of the work for a 2x2 pool).
+// moves into the loss; a ReLU behind a convolution or a dense layer is applied by it, as is in
+// inference the addition of a residual; an elementwise non-decreasing activation in front of a max
+// pool moves behind it (the same values, and a quarter of the work for a 2x2 pool).
 #include <vector>
 
 #include "ops/op.h"
@@ -24,6 +25,8 @@ struct ProgramStep {
   std::vector<int> inputs;  // program values
   int output;
   int folded = -1;  // the batch normalisation's node that its weights take in
+  // As in StepOptions. What is added is the last of `inputs`.
+  bool relu = false, adds = false, applied = false;
 };
 
 struct ProgramOutput {

@@ -17,6 +17,9 @@ constexpr std::int64_t kMaxShards = 16;
 // Parameters from which a gradient a shard is too much memory to sum (floats; 16 shards: 128 MiB).
 constexpr std::int64_t kWideFrom = std::int64_t{1} << 21;
 
+// Inference of at most so many samples is cut within them, where their activations outgrow a cache.
+constexpr std::int64_t kFewSamples = 4;
+
 class PlanBuilder {
  public:
   PlanBuilder(const Graph& graph, const ParameterTable& parameters, const PlanOptions& options,
@@ -24,9 +27,9 @@ class PlanBuilder {
       : graph_(graph), parameters_(parameters), options_(options), kernels_(kernels) {}
 
   Plan build(const std::vector<ValueId>& outputs) {
-    const bool fold = !options_.training && !options_.gradients();
+    fold_ = !options_.training && !options_.gradients();
     const Program program = lower(
-        graph_, outputs, {options_.training, fold, options_.losses, options_.blocking.layout});
+        graph_, outputs, {options_.training, fold_, options_.losses, options_.blocking.layout});
     plan_.options = options_;
     plan_.inputs = program.inputs;
     // Weights that change with every batch are packed when they are needed and not kept: a packed
@@ -54,6 +57,11 @@ class PlanBuilder {
       throw ValueError("an operation takes at most " + std::to_string(kMaxStepInputs) + " inputs");
     StepOptions bind;
     for (int v : s.inputs) bind.inputs.push_back(plan_.values[static_cast<std::size_t>(v)].shape);
+    if (s.adds) bind.inputs.pop_back();
+    bind.relu = s.relu;
+    bind.adds = s.adds;
+    bind.applied = s.applied;
+    bind.cut = options_.blocking.cut && fold_;
     bind.layout = plan_.values[static_cast<std::size_t>(s.output)].layout;
     bind.block_samples = block_samples();
     bind.kernels = &kernels_;
@@ -122,6 +130,7 @@ class PlanBuilder {
   const PlanOptions& options_;
   const KernelTable& kernels_;
   Plan plan_;
+  bool fold_ = false;  // inference
 };
 
 }  // namespace
@@ -132,11 +141,12 @@ Blocking choose_blocking(const Graph& graph, const std::vector<ValueId>& outputs
   std::int64_t floats = 0;
   for (ValueId v = 0; v <= last; ++v) floats = checked_add(floats, graph.shape(v).size());
   const bool wide = parameter_floats >= kWideFrom;
+  const bool cut = batch <= kFewSamples && floats > kNearCache;
   if (!wide && batch >= kLanesFrom && floats <= kNearCache / kLanes)
-    return {Layout::kSamples, kLanes, false};
+    return {Layout::kSamples, kLanes, false, false};
   const std::int64_t fit = std::clamp<std::int64_t>(kNearCache / floats, 1, kLanes);
   return {Layout::kChannels, static_cast<int>(std::min(fit, std::max<std::int64_t>(batch, 1))),
-          wide};
+          wide, cut};
 }
 
 std::int64_t block_count(const Blocking& blocking, std::int64_t samples) {

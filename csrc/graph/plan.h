@@ -22,6 +22,7 @@ struct Blocking {
   // Narrow networks keep a gradient of all weights a shard (a run of blocks whose gradients add up
   // in one buffer, in order); wide ones one gradient, each part of it made over the whole batch.
   bool wide;
+  bool cut;  // inference: few samples, whose work is cut within them
 };
 // Samples in lanes where the batch fills them and 16 samples' activations stay near the L2 cache;
 // otherwise channels in lanes with as many samples a block as do.

@@ -30,6 +30,7 @@ struct ChannelsRow {
   int64_t w_step, w_group;
   const float* start;  // of the sums: bias (start_col 0), y itself, or null
   int64_t start_col;
+  const float* add;  // to the sums, laid out as y; or null
   float floor;
   float* y;
   int64_t y_col;
@@ -115,6 +116,16 @@ void channels_row(const ChannelsRow& row) {
                                       static_cast<int32_t>(least(kLine, q->length - k)), last, sum);
       }
     }
+    if (row.add) {
+      const float* const add = row.add + (y - row.y);
+#pragma GCC unroll 32
+      for (int i = 0; i < WB; ++i) {
+#pragma GCC unroll 32
+        for (int v = 0; v < CV; ++v) {
+          sum[i][v] = sum[i][v] + load_vector<CV, true>(add + i * y_col + v * kWidth, v, last);
+        }
+      }
+    }
     // Read here, not before the loop: that needs every register.
     const V floor = splat(row.floor);
     if (row.floor > -__builtin_inff()) {
@@ -183,6 +194,7 @@ inline void channels_columns(ChannelsRow row, int32_t columns, int32_t most, int
     const int64_t done = static_cast<int64_t>(cut.larger) * (cut.size + 1);
     row.x += done * row.x_col;
     row.y += done * row.y_col;
+    if (row.add) row.add += done * row.y_col;
     if (row.start) row.start += done * row.start_col;
   }
   row.tiles = cut.tiles - cut.larger;
@@ -210,6 +222,11 @@ inline int32_t wide_outputs(int32_t outputs, int32_t pixels) {
   return outputs;
 }
 
+// The epilogue of what begins `outputs` channels further on.
+inline Epilogue epilogue_from(const Epilogue& e, int32_t outputs) {
+  return {e.bias ? e.bias + outputs : nullptr, e.add ? e.add + outputs : nullptr, e.floor};
+}
+
 // All of pass.outputs, whose weights lie in one manner.
 struct Weights {
   const float* w;
@@ -218,13 +235,15 @@ struct Weights {
 };
 
 inline void channels_rows_of(const ConvPass& pass, ChannelsRow row, int group, int32_t first_row,
-                             int32_t end_row, bool masked, const float* x, float* y) {
+                             int32_t end_row, bool masked, const float* x, const float* add,
+                             float* y) {
   for (int32_t r = first_row; r < end_row; ++r) {
     row.begin = pass.runs + pass.row_runs[2 * r];
     row.end = pass.runs + pass.row_runs[2 * r + 1];
     if (row.end < row.begin) row.end = row.begin;
     row.x = x + r * pass.x_row;
     row.y = y + r * pass.y_row;
+    row.add = add ? add + r * pass.y_row : nullptr;
     // Pixels 4 KiB apart share one L1 set: more of them than its ways would evict each other.
     const int32_t most = pass.x_col % 1024 == 0 ? kMostColliding : kMostPixels;
     channels_columns(row, pass.cols, most, group, masked);
@@ -232,7 +251,7 @@ inline void channels_rows_of(const ConvPass& pass, ChannelsRow row, int group, i
 }
 
 inline void channels_outputs(const ConvPass& pass, const float* x, const Weights& w,
-                             const float* bias, float floor, float* y) {
+                             const Epilogue& e, float* y) {
   const int32_t vectors = (pass.outputs + kWidth - 1) / kWidth;
   const bool colliding = pass.x_col % 1024 == 0 && pass.cols > kMostColliding;
   const int32_t columns = colliding ? kMostColliding : pass.cols;
@@ -242,7 +261,7 @@ inline void channels_outputs(const ConvPass& pass, const float* x, const Weights
   const int32_t sweeps = by_row ? pass.rows : 1;
   ChannelsRow row{};
   row.x_col = pass.x_col;
-  row.floor = floor;
+  row.floor = e.floor;
   row.y_col = pass.y_col;
   row.w_step = w.step;
   row.w_group = w.group;
@@ -254,8 +273,9 @@ inline void channels_outputs(const ConvPass& pass, const float* x, const Weights
       row.last =
           static_cast<int32_t>(least(kWidth, pass.outputs - o - (kGroups[group] - 1) * kWidth));
       row.w = w.w + v / 2 * w.group + v % 2 * kWidth;
-      row.start = bias ? bias + o : nullptr;
-      channels_rows_of(pass, row, group, first, end, !w.padded && row.last < kWidth, x, y + o);
+      row.start = e.bias ? e.bias + o : nullptr;
+      channels_rows_of(pass, row, group, first, end, !w.padded && row.last < kWidth, x,
+                       e.add ? e.add + o : nullptr, y + o);
       v += kGroups[group];
     }
   }
@@ -263,36 +283,34 @@ inline void channels_outputs(const ConvPass& pass, const float* x, const Weights
 
 // The outputs from `first` on, fewer than a tile of packed weights or any number of plain ones.
 inline void channels_rest(const ConvPass& pass, int32_t first, const float* x, const Weights& w,
-                          const float* bias, float floor, float* y) {
+                          const Epilogue& epilogue, float* y) {
   ConvPass part = pass;
   part.outputs = wide_outputs(pass.outputs - first, pass.cols);
-  const float* const b = bias ? bias + first : nullptr;
-  if (part.outputs > 0) channels_outputs(part, x, w, b, floor, y + first);
+  const Epilogue e = epilogue_from(epilogue, first);
+  if (part.outputs > 0) channels_outputs(part, x, w, e, y + first);
 #ifdef STRIATE_NARROW_NAMESPACE
   const int32_t wide = part.outputs;
   part.outputs = pass.outputs - first - wide;
   if (part.outputs > 0) {
     const STRIATE_NARROW_NAMESPACE::Weights narrow = {w.w + wide, w.step, 0, w.padded};
-    STRIATE_NARROW_NAMESPACE::channels_outputs(part, x, narrow, b ? b + wide : nullptr, floor,
+    STRIATE_NARROW_NAMESPACE::channels_outputs(part, x, narrow, epilogue_from(e, wide),
                                                y + first + wide);
   }
 #endif
 }
 
 inline void conv_channels(const ConvPass& pass, const float* x, const float* w, int64_t w_step,
-                          const float* bias, float floor, float* y) {
+                          const Epilogue& epilogue, float* y) {
   constexpr int32_t kTile = kChannelVectors * kWidth;
-  if (w_step != 0) {
-    return channels_rest(pass, 0, x, {w, w_step, kTile, false}, bias, floor, y);
-  }
+  if (w_step != 0) return channels_rest(pass, 0, x, {w, w_step, kTile, false}, epilogue, y);
   ConvPass whole = pass;
   whole.outputs = pass.outputs / kTile * kTile;
   const int64_t tile = static_cast<int64_t>(kTile) * pass.depth;
-  if (whole.outputs > 0) channels_outputs(whole, x, {w, kTile, tile, true}, bias, floor, y);
+  if (whole.outputs > 0) channels_outputs(whole, x, {w, kTile, tile, true}, epilogue, y);
   const int32_t rest = pass.outputs - whole.outputs;
   if (rest == 0) return;
   const Weights last = {w + whole.outputs / kTile * tile, rest <= kWidth ? kWidth : kTile, 0, true};
-  channels_rest(pass, whole.outputs, x, last, bias, floor, y);
+  channels_rest(pass, whole.outputs, x, last, epilogue, y);
 }
 
 // dw[i][o] (+)= sum_n x[i][n] * dy_rows[n][o]: inputs are the pixels, samples the run.

@@ -43,6 +43,14 @@ struct ConvPass {
   const int32_t* row_runs;  // 2*rows entries; an empty range gives y = max(floor, bias)
 };
 
+// What becomes of a sum before it is stored: y = max(floor, bias + sum + add). bias: by output
+// channel, the first number of the sum; add: laid out as y, which it may be. Either may be null.
+struct Epilogue {
+  const float* bias = nullptr;
+  const float* add = nullptr;
+  float floor = -__builtin_inff();
+};
+
 // Pooling over `images` images of H x W pixels of `inner` contiguous floats each (C in the first
 // layout, C*kLanes with images = 1 in the second). Windows are clipped at the image's edges.
 struct PoolPass {
@@ -131,7 +139,7 @@ struct KernelTable {
   // Channels in lanes, one image. w_step = 0: w is packed with channels_tile. Otherwise w is the
   // plain matrix with w_step floats from row to row (at least `outputs`), read in place.
   void (*conv_channels)(const ConvPass& pass, const float* x, const float* w, int64_t w_step,
-                        const float* bias, float floor, float* y);
+                        const Epilogue& epilogue, float* y);
   // Weight gradients for the forward pass's geometry: dw[(depth k) * dw_step + o] (+)= sum over
   // output pixels (and lanes, and images) of x * dy, dy laid out as y in the pass. Channels in
   // lanes makes the weight rows of runs first_run..end_run.
@@ -162,10 +170,9 @@ struct KernelTable {
                          int64_t step);
   void (*winograd_gradient)(const float* const* window, int32_t first, int32_t channels, float* to,
                             int64_t step);
-  // The first rows x cols of the tile's 4x4 outputs: y = max(floor, bias[c] + ...); bias may be
-  // null.
+  // The first rows x cols of the tile's 4x4 outputs.
   void (*winograd_output)(const float* from, int64_t step, int32_t rows, int32_t cols,
-                          int32_t channels, const float* bias, float floor, float* y, int64_t y_row,
+                          int32_t channels, const Epilogue& epilogue, float* y, int64_t y_row,
                           int64_t y_col);
   // n numbers (whole vectors) of each of nine taps to as many of each point; points may overlap the
   // taps at the same number: all taps of a number are read before its points are written.

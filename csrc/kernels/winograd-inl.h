@@ -113,12 +113,12 @@ void winograd_gradient(const float* const* window, int32_t first, int32_t channe
 }
 
 void winograd_output(const float* from, int64_t step, int32_t rows, int32_t cols, int32_t channels,
-                     const float* bias, float floor, float* y, int64_t y_row, int64_t y_col) {
-  const V least_value = splat(floor);
+                     const Epilogue& epilogue, float* y, int64_t y_row, int64_t y_col) {
+  const V floor = splat(epilogue.floor);
   for (int32_t c = 0; c < channels; c += kWidth) {
     const int n = static_cast<int>(least(kWidth, channels - c));
     const Tail some = tail(n);
-    const V shift = bias ? load_first(bias + c, n) : zero();
+    const V bias = epilogue.bias ? load_first(epilogue.bias + c, n) : zero();
     V columns[kOutputs * kPoints];
 #pragma GCC unroll 6
     for (int j = 0; j < kPoints; ++j) {
@@ -135,9 +135,11 @@ void winograd_output(const float* from, int64_t step, int32_t rows, int32_t cols
 #pragma GCC unroll 4
       for (int j = 0; j < kOutputs; ++j) {
         if (j >= cols) break;
-        const V value = max(least_value, out[j] + shift);
-        float* const to = y + i * y_row + j * y_col + c;
-        n == kWidth ? store(to, value) : store_tail(to, value, some);
+        const int64_t at = i * y_row + j * y_col + c;
+        V value = out[j] + bias;
+        if (epilogue.add) value = value + load_first(epilogue.add + at, n);
+        value = max(floor, value);
+        n == kWidth ? store(y + at, value) : store_tail(y + at, value, some);
       }
     }
   }

@@ -1,4 +1,5 @@
 // Activations. All but softmax are elementwise and run in place, in whichever layout they meet.
+#include <cstring>
 #include <utility>
 
 #include "core/checked.h"
@@ -29,6 +30,7 @@ class ActivationStep final : public Step {
       : kind_(kind),
         alpha_(alpha),
         lanes_(o.layout == Layout::kSamples),
+        applied_(o.applied),
         features_(sample_floats),
         k_(*o.kernels) {
     backward_reads_y = derivative_from_output(kind);
@@ -37,6 +39,11 @@ class ActivationStep final : public Step {
     backward_in_place = true;
   }
   void forward(const ForwardArgs& a) const override {
+    if (applied_) {
+      if (a.y != a.x[0])
+        std::memcpy(a.y, a.x[0], static_cast<std::size_t>(count(a)) * sizeof(float));
+      return;
+    }
     k_.activation(kind_, alpha_, count(a), a.x[0], a.y);
   }
   void backward(const BackwardArgs& a) const override {
@@ -49,7 +56,7 @@ class ActivationStep final : public Step {
   std::int64_t count(const StepArgs& a) const { return features_ * (lanes_ ? kLanes : a.samples); }
   ActivationKind kind_;
   float alpha_;
-  bool lanes_;
+  bool lanes_, applied_;
   std::int64_t features_;
   const KernelTable& k_;
 };
@@ -61,6 +68,7 @@ class Activation final : public Op {
   Shape output_shape(const std::vector<Shape>& in) const override { return single_input(in); }
   bool supports(Layout) const override { return true; }
   bool monotone_elementwise() const override { return derivative_from_output(kind_); }
+  bool is_relu() const override { return kind_ == ActivationKind::kRelu; }
   std::unique_ptr<Step> bind(const StepOptions& o) const override {
     return std::make_unique<ActivationStep>(kind_, alpha_, o.inputs[0].size(), o);
   }

@@ -60,23 +60,29 @@ class Conv2D final : public Op {
 
   bool supports(Layout) const override { return true; }
   bool folds_scale() const override { return true; }
+  bool takes_relu() const override { return true; }
+  bool takes_add(const std::vector<Shape>& in) const override { return !covers(geometry(in)); }
 
   std::unique_ptr<Step> bind(const StepOptions& options) const override {
     const ConvGeometry g = geometry(options.inputs);
     std::vector<float> mask;
     const ParameterSpec kernel = parameters(options.inputs)[0];
     mask.assign(kernel.mask.begin(), kernel.mask.end());
-    // A kernel that covers its whole input is a dense layer on the same memory, and the dense
-    // weight gradient needs no horizontal sum per weight (LeNet-5's C5).
-    const bool covers = g.groups == 1 && g.oh == 1 && g.ow == 1 && g.kh == g.h && g.kw == g.w &&
-                        g.pad_top == 0 && g.pad_left == 0;
     const bool bias = o_.bias || options.folds;
-    if (covers) return bind_dense({options.inputs[0].size(), g.oc, bias, std::move(mask)}, options);
+    if (covers(g))
+      return bind_dense({options.inputs[0].size(), g.oc, bias, std::move(mask)}, options);
     if (mask.empty() && winograd_is_faster(g, options)) return bind_winograd(g, bias, options);
     return bind_conv(g, bias, std::move(mask), options);
   }
 
  private:
+  // A kernel that covers its whole input is a dense layer on the same memory, and the dense weight
+  // gradient needs no horizontal sum per weight (LeNet-5's C5).
+  static bool covers(const ConvGeometry& g) {
+    return g.groups == 1 && g.oh == 1 && g.ow == 1 && g.kh == g.h && g.kw == g.w &&
+           g.pad_top == 0 && g.pad_left == 0;
+  }
+
   ConvGeometry geometry(const std::vector<Shape>& in) const {
     const Shape& s = image_input(in);
     const std::int64_t c = s[2];

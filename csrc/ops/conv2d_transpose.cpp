@@ -42,7 +42,7 @@ class Conv2DTransposeStep final : public Step {
 
   void forward(const ForwardArgs& a) const override {
     for (int n = 0; n < image_count(a); ++n)
-      forward_.run(a.x[0] + n * x_image(), a.packed, bias_ ? a.params[1] : nullptr, a.scratch,
+      forward_.run(a.x[0] + n * x_image(), a.packed, {bias_ ? a.params[1] : nullptr}, a.scratch,
                    a.y + n * y_image());
   }
 
@@ -50,7 +50,7 @@ class Conv2DTransposeStep final : public Step {
     for (int n = 0; n < image_count(a); ++n) {
       const float* dy = a.dy + n * y_image();
       if (a.dparams[0]) weight_gradient(a, n, dy);
-      if (a.dx[0]) input_gradient_.run(dy, a.packed, nullptr, a.scratch, a.dx[0] + n * x_image());
+      if (a.dx[0]) input_gradient_.run(dy, a.packed, {}, a.scratch, a.dx[0] + n * x_image());
     }
     if (!bias_ || !a.dparams[1]) return;
     const auto bias_grad = samples_layout_ ? k_.bias_grad_samples : k_.bias_grad_channels;

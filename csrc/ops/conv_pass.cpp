@@ -29,12 +29,13 @@ void ColumnPadding::copy(const float* x, std::int64_t position_floats, std::int6
   }
 }
 
-std::vector<Band> cut_bands(const ConvPassTables& t, const ColumnPadding& x, std::int64_t most) {
+std::vector<Band> cut_bands(const ConvPassTables& t, const ColumnPadding& x, std::int64_t most,
+                            std::int32_t first_row, std::int32_t end_row) {
   const std::int64_t row = x.pitch() * x.channels;
   std::vector<Band> bands;
   std::int64_t low = 0, high = -1;  // rows of x that the open band reads
-  Band open{0, 0, 0, 0};
-  for (std::int32_t r = 0; r < t.pass.rows; ++r) {
+  Band open{first_row, 0, 0, 0};
+  for (std::int32_t r = first_row; r < end_row; ++r) {
     std::int64_t first = low, last = high;
     for (std::int32_t q = t.row_runs[static_cast<std::size_t>(2 * r)];
          q < t.row_runs[static_cast<std::size_t>(2 * r + 1)]; ++q) {
@@ -55,7 +56,7 @@ std::vector<Band> cut_bands(const ConvPassTables& t, const ColumnPadding& x, std
     low = first;
     high = last;
   }
-  bands.push_back({open.begin, t.pass.rows, low, high - low + 1});
+  bands.push_back({open.begin, end_row, low, high - low + 1});
   return bands;
 }
 

@@ -56,10 +56,10 @@ struct ColumnPadding {
             float* padded) const;
 };
 
-// Cuts a pass into bands whose padded copies have at most `most` positions, as few as can be; at
-// least one row each.
-std::vector<Band> cut_bands(const ConvPassTables& tables, const ColumnPadding& x,
-                            std::int64_t most);
+// Cuts rows first..end - 1 of a pass into bands whose padded copies have at most `most` positions,
+// as few as can be; at least one row each.
+std::vector<Band> cut_bands(const ConvPassTables& tables, const ColumnPadding& x, std::int64_t most,
+                            std::int32_t first, std::int32_t end);
 
 ColumnPadding forward_padding(const ConvGeometry& g);
 ConvPassTables forward_pass(const ConvGeometry& g, const ColumnPadding& x);

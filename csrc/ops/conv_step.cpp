@@ -1,11 +1,14 @@
 #include "ops/conv_step.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/checked.h"
 #include "core/storage.h"
 #include "ops/conv_weight_gradient.h"
+#include "ops/epilogue.h"
 #include "ops/packed_passes.h"
+#include "ops/task_cut.h"
 
 namespace striate {
 namespace {
@@ -25,7 +28,11 @@ class ConvStep : public Step {
         position_floats_(samples_layout_ ? kLanes : 1),
         x_padding_(forward_padding(g)),
         dy_padding_(input_gradient_padding(g)),
-        forward_(one(forward_pass(g, x_padding_)), x_padding_, g.groups, o.layout, k_),
+        cut_(o.cut ? cut_of(g, k_) : TaskCut{1, 1}),
+        adds_(o.adds),
+        floor_(o.relu ? 0.0f : -std::numeric_limits<float>::infinity()),
+        forward_(one(forward_pass(g, x_padding_)), x_padding_, g.groups, o.layout, k_,
+                 static_cast<std::int32_t>(cut_.row_parts)),
         input_gradient_(input_gradient_passes(g, dy_padding_), dy_padding_, g.groups, o.layout,
                         k_) {
     backward_reads_x = true;
@@ -33,6 +40,10 @@ class ConvStep : public Step {
     packed_backward_size = input_gradient_.packed_size();
     scratch_size = std::max(forward_.scratch_floats(), input_gradient_.scratch_floats());
     if (!samples_layout_) pack_tasks = kPackTasks;
+    if (cut_.tasks() > 1) {
+      forward_tasks = cut_.tasks();
+      task_scratch_size = forward_.scratch_floats();
+    }
     if (o.wide && mask_.empty() && !samples_layout_) {
       whole_gradient_ = std::make_unique<ConvWeightGradient>(g, k_);
       gradient_tasks = whole_gradient_->tasks() + (bias ? 1 : 0);
@@ -46,7 +57,8 @@ class ConvStep : public Step {
     // Small images of a block are summed in one go, so that their copies are all kept.
     whole_block_ = samples_layout_ || images * x_floats_ <= kBandPositions;
     gradient_bands_ = cut_bands(forward_[0], x_padding_,
-                                std::max(kBandPositions, kBandPixels * x_padding_.channels));
+                                std::max(kBandPositions, kBandPixels * x_padding_.channels), 0,
+                                forward_[0].pass.rows);
     const std::int64_t band = band_floats(gradient_bands_, x_padding_, position_floats_);
     scratch_size = std::max(scratch_size, whole_block_ ? images * x_floats_ : band);
   }
@@ -58,8 +70,21 @@ class ConvStep : public Step {
   void forward(const ForwardArgs& a) const override {
     const std::int64_t x_image = g_.h * g_.w * g_.c, y_image = g_.oh * g_.ow * g_.oc;
     for (std::int64_t n = 0; n < image_count(a); ++n)
-      forward_.run(a.x[0] + n * x_image, a.packed, bias_ ? a.params[1] : nullptr, a.scratch,
+      forward_.run(a.x[0] + n * x_image, a.packed, epilogue(a, n * y_image), a.scratch,
                    a.y + n * y_image);
+  }
+
+  void forward_task(const ForwardArgs& a, int task) const override {
+    const std::int64_t x_image = g_.h * g_.w * g_.c, y_image = g_.oh * g_.ow * g_.oc;
+    const std::int64_t outputs = g_.group_out(), part = task % cut_.output_parts;
+    const std::int64_t panels = (outputs + k_.channels_tile - 1) / k_.channels_tile;
+    const auto first = panels * part / cut_.output_parts * k_.channels_tile;
+    const auto end = panels * (part + 1) / cut_.output_parts * k_.channels_tile;
+    for (std::int64_t n = 0; n < a.samples; ++n)
+      forward_.run_part(static_cast<std::int32_t>(task / cut_.output_parts),
+                        static_cast<std::int32_t>(first),
+                        static_cast<std::int32_t>(std::min(end, outputs)), a.x[0] + n * x_image,
+                        a.packed, epilogue(a, n * y_image), a.scratch, a.y + n * y_image);
   }
 
   void backward(const BackwardArgs& a) const override {
@@ -68,7 +93,7 @@ class ConvStep : public Step {
     if (!a.dx[0]) return;
     const std::int64_t x_image = g_.h * g_.w * g_.c, y_image = g_.oh * g_.ow * g_.oc;
     for (std::int64_t n = 0; n < image_count(a); ++n)
-      input_gradient_.run(a.dy + n * y_image, a.packed, nullptr, a.scratch, a.dx[0] + n * x_image);
+      input_gradient_.run(a.dy + n * y_image, a.packed, {}, a.scratch, a.dx[0] + n * x_image);
   }
 
   // The last task is the bias's.
@@ -90,6 +115,17 @@ class ConvStep : public Step {
     std::vector<ConvPassTables> v;
     v.push_back(std::move(tables));
     return v;
+  }
+  static TaskCut cut_of(const ConvGeometry& g, const KernelTable& k) {
+    const std::int64_t weights = g.kh * g.kw * g.group_in() * g.oc;
+    return cut_within_sample(g.oh * g.ow * weights, g.oh,
+                             (g.group_out() + k.channels_tile - 1) / k.channels_tile,
+                             weights > g.h * g.w * g.c + g.oh * g.ow * g.oc);
+  }
+  // Of the image whose y lies `place` floats on.
+  Epilogue epilogue(const ForwardArgs& a, std::int64_t place) const {
+    return epilogue_from({bias_ ? a.params[1] : nullptr, adds_ ? a.x[1] : nullptr, floor_}, 0,
+                         place);
   }
   std::int64_t image_count(const StepArgs& a) const { return samples_layout_ ? 1 : a.samples; }
   std::int32_t run_count() const { return static_cast<std::int32_t>(forward_[0].runs.size()); }
@@ -177,6 +213,9 @@ class ConvStep : public Step {
   bool samples_layout_;
   std::int64_t position_floats_;
   ColumnPadding x_padding_, dy_padding_;
+  TaskCut cut_;
+  bool adds_;
+  float floor_;
   PackedPasses forward_, input_gradient_;
   std::vector<Band> gradient_bands_;
   std::unique_ptr<ConvWeightGradient> whole_gradient_;  // in wide networks

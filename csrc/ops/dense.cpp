@@ -48,6 +48,7 @@ class Dense final : public Op {
 
   bool supports(Layout) const override { return true; }
   bool folds_scale() const override { return true; }
+  bool takes_relu() const override { return true; }
   std::unique_ptr<Step> bind(const StepOptions& options) const override {
     return bind_dense({options.inputs[0].size(), o_.units, o_.bias || options.folds, {}}, options);
   }

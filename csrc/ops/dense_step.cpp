@@ -35,7 +35,8 @@ struct ProductPass {
 
 class DenseStep : public Step {
  public:
-  DenseStep(DenseShape shape, const StepOptions& o) : s_(std::move(shape)), k_(*o.kernels) {
+  DenseStep(DenseShape shape, const StepOptions& o)
+      : s_(std::move(shape)), k_(*o.kernels), floor_(o.relu ? 0.0f : kNoFloor) {
     backward_reads_x = true;
     for (std::int64_t i = 0; i < s_.inputs; ++i) forward_rows_.push_back(i * s_.outputs);
     for (std::int64_t i = 0; i < s_.outputs; ++i) backward_rows_.push_back(i);
@@ -59,6 +60,7 @@ class DenseStep : public Step {
 
   DenseShape s_;
   const KernelTable& k_;
+  float floor_;
 
  private:
   std::vector<std::int64_t> forward_rows_, backward_rows_;
@@ -79,7 +81,7 @@ class DenseSamples final : public DenseStep {
 
   void forward(const ForwardArgs& a) const override {
     const ProductPass p(1, s_.inputs, s_.outputs);
-    k_.conv_samples(p.pass, a.x[0], a.packed, bias(a), kNoFloor, a.y);
+    k_.conv_samples(p.pass, a.x[0], a.packed, bias(a), floor_, a.y);
   }
 
   void backward(const BackwardArgs& a) const override {
@@ -124,7 +126,7 @@ class DenseChannels final : public DenseStep {
   void forward(const ForwardArgs& a) const override {
     const ProductPass p(a.samples, s_.inputs, s_.outputs);
     k_.conv_channels(p.pass, a.x[0], packs_ ? a.packed : a.params[0], packs_ ? 0 : s_.outputs,
-                     bias(a), kNoFloor, a.y);
+                     {bias(a), nullptr, floor_}, a.y);
   }
 
   void backward(const BackwardArgs& a) const override {
@@ -145,7 +147,7 @@ class DenseChannels final : public DenseStep {
   void input_gradient(const BackwardArgs& a) const {
     if (packs_) {
       const ProductPass p(a.samples, s_.outputs, s_.inputs);
-      k_.conv_channels(p.pass, a.dy, a.packed, 0, nullptr, kNoFloor, a.dx[0]);
+      k_.conv_channels(p.pass, a.dy, a.packed, 0, {}, a.dx[0]);
       return;
     }
     for (int n = 0; n < a.samples; ++n)
@@ -179,6 +181,10 @@ class DenseWide final : public DenseStep {
                  a.y + o, s_.outputs);
       start = a.y + o;
       start_step = s_.outputs;
+    }
+    for (std::int64_t i = 0; floor_ == 0.0f && i < a.samples; ++i) {
+      float* const y = a.y + i * s_.outputs + o;
+      k_.activation(ActivationKind::kRelu, 0.0f, n, y, y);
     }
   }
 

@@ -171,6 +171,7 @@ class Merge final : public Op {
     return broadcast_shape(in);
   }
   bool supports(Layout) const override { return true; }
+  bool is_add() const override { return kind_ == MergeKind::kAdd; }
   std::unique_ptr<Step> bind(const StepOptions& o) const override {
     return std::make_unique<MergeStep>(kind_, o);
   }

@@ -17,6 +17,7 @@ void Step::gradient_sum(const BackwardArgs&, int) const {}
 
 std::vector<ParameterSpec> Op::parameters(const std::vector<Shape>&) const { return {}; }
 Cost Op::cost(const std::vector<Shape>&) const { return {}; }
+bool Op::takes_add(const std::vector<Shape>&) const { return false; }
 void Op::fold(std::int64_t, const float* const*, float*, float*) const {}
 
 const Shape& single_input(const std::vector<Shape>& inputs) {

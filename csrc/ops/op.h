@@ -162,6 +162,10 @@ struct StepOptions {
   const KernelTable* kernels = nullptr;
   bool training = false;  // the batch's statistics, not the moving ones
   bool wide = false;      // parameter gradients by gradient_task; dense layers by weights
+  bool relu = false;      // the output's negative numbers are to be zeros
+  bool adds = false;      // x[1], of the output's shape, comes on top, before relu
+  bool applied = false;   // the maker of x applied this activation: y has its values already
+  bool cut = false;       // inference of few samples: what takes long is cut within a sample
   bool winograd = false;  // 3x3 convolutions may run on Winograd's points: rounded otherwise
   bool folds = false;     // another layer's scale and offset come with the weights: bias is there
 };
@@ -187,6 +191,11 @@ class Op {
   // Batch normalisation on its moving statistics as y = scale * x + offset, by channel.
   virtual void fold(std::int64_t channels, const float* const* params, float* scale,
                     float* offset) const;
+  virtual bool is_relu() const { return false; }
+  virtual bool is_add() const { return false; }
+  // Steps may be bound with StepOptions' relu; channels in lanes with its adds, too.
+  virtual bool takes_relu() const { return false; }
+  virtual bool takes_add(const std::vector<Shape>& inputs) const;
   // y is linear in the kernel, params[0], whose last axis is y's: a scale and an offset of y's
   // channels can be folded into the weights.
   virtual bool folds_scale() const { return false; }

@@ -6,12 +6,9 @@
 
 #include "core/checked.h"
 #include "core/storage.h"
+#include "ops/epilogue.h"
 
 namespace striate {
-namespace {
-constexpr float kNoFloor = -std::numeric_limits<float>::infinity();
-}
-
 std::int64_t band_floats(const std::vector<Band>& bands, const ColumnPadding& padding,
                          std::int64_t position_floats) {
   std::int64_t rows = 0;
@@ -34,7 +31,8 @@ const float* band_of(const ColumnPadding& padding, const Band& band, const float
 }
 
 PackedPasses::PackedPasses(std::vector<ConvPassTables> passes, const ColumnPadding& padding,
-                           std::int64_t groups, Layout layout, const KernelTable& kernels)
+                           std::int64_t groups, Layout layout, const KernelTable& kernels,
+                           std::int32_t row_parts)
     : padding_(padding),
       groups_(groups),
       k_(kernels),
@@ -46,9 +44,14 @@ PackedPasses::PackedPasses(std::vector<ConvPassTables> passes, const ColumnPaddi
   for (ConvPassTables& t : passes) {
     const std::int64_t width = (std::int64_t{t.pass.outputs} + pad() - 1) / pad() * pad();
     const std::int64_t size = align_up(checked_mul(t.pass.depth, width));
-    std::vector<Band> bands = cut_bands(t, padding, most);
-    if (padding.needed())
-      scratch_floats_ = std::max(scratch_floats_, band_floats(bands, padding, position_floats_));
+    std::vector<std::vector<Band>> bands;
+    for (std::int32_t i = 0; i < row_parts; ++i) {
+      bands.push_back(cut_bands(t, padding, most, t.pass.rows * i / row_parts,
+                                t.pass.rows * (i + 1) / row_parts));
+      if (padding.needed())
+        scratch_floats_ =
+            std::max(scratch_floats_, band_floats(bands.back(), padding, position_floats_));
+    }
     passes_.push_back({std::move(t), std::move(bands), packed_size_, size});
     packed_size_ = checked_add(packed_size_, checked_mul(size, groups));
   }
@@ -73,26 +76,41 @@ void PackedPasses::pack(const float* w, int task, int tasks, float* packed) cons
   }
 }
 
-void PackedPasses::run(const float* image, const float* packed, const float* bias, float* scratch,
-                       float* y) const {
+void PackedPasses::run(const float* x, const float* packed, const Epilogue& epilogue,
+                       float* scratch, float* y) const {
   for (const PackedPass& p : passes_)
-    for (const Band& band : p.bands) {
-      const ConvPassTables& t = p.tables;
-      const ConvPass pass = band_pass(t.pass, band);
-      const float* x = band_of(padding_, band, image, position_floats_, scratch) +
-                       (t.x_origin + band.begin * pass.x_row) * position_floats_;
-      float* to = y + (t.y_origin + band.begin * pass.y_row) * position_floats_;
-      for (std::int64_t g = 0; g < groups_; ++g) {
-        const float* xg = x + g * t.x_group * position_floats_;
-        const float* wg = packed + p.at + g * p.group_size;
-        const float* bg = bias ? bias + g * pass.outputs : nullptr;
-        float* yg = to + g * t.y_group * position_floats_;
-        if (samples_layout_)
-          k_.conv_samples(pass, xg, wg, bg, kNoFloor, yg);
-        else
-          k_.conv_channels(pass, xg, wg, 0, bg, kNoFloor, yg);
-      }
-    }
+    for (const std::vector<Band>& part : p.bands)
+      for (const Band& band : part)
+        run_band(p, band, 0, p.tables.pass.outputs, x, packed, epilogue, scratch, y);
+}
+
+void PackedPasses::run_part(std::int32_t row_part, std::int32_t first, std::int32_t end,
+                            const float* x, const float* packed, const Epilogue& epilogue,
+                            float* scratch, float* y) const {
+  for (const PackedPass& p : passes_)
+    for (const Band& band : p.bands[static_cast<std::size_t>(row_part)])
+      run_band(p, band, first, end, x, packed, epilogue, scratch, y);
+}
+
+void PackedPasses::run_band(const PackedPass& p, const Band& band, std::int32_t first,
+                            std::int32_t end, const float* image, const float* packed,
+                            const Epilogue& epilogue, float* scratch, float* y) const {
+  const ConvPassTables& t = p.tables;
+  ConvPass pass = band_pass(t.pass, band);
+  pass.outputs = end - first;
+  const float* x = band_of(padding_, band, image, position_floats_, scratch) +
+                   (t.x_origin + band.begin * pass.x_row) * position_floats_;
+  const std::int64_t place = (t.y_origin + band.begin * pass.y_row + first) * position_floats_;
+  for (std::int64_t g = 0; g < groups_; ++g) {
+    const float* xg = x + g * t.x_group * position_floats_;
+    const float* wg = packed + p.at + g * p.group_size + std::int64_t{first} * t.pass.depth;
+    const std::int64_t at = place + g * t.y_group * position_floats_;
+    const Epilogue e = epilogue_from(epilogue, g * t.pass.outputs + first, at);
+    if (samples_layout_)
+      k_.conv_samples(pass, xg, wg, e.bias, e.floor, y + at);
+    else
+      k_.conv_channels(pass, xg, wg, 0, e, y + at);
+  }
 }
 
 }  // namespace striate

@@ -11,15 +11,16 @@ namespace striate {
 
 struct PackedPass {
   ConvPassTables tables;
-  std::vector<Band> bands;
-  std::int64_t at, group_size;  // of its weights in the packed buffer, group after group
+  std::vector<std::vector<Band>> bands;  // by part of the rows
+  std::int64_t at, group_size;           // of its weights in the packed buffer, group after group
 };
 
 class PackedPasses {
  public:
   // Passes over the same x, which has `padding`'s columns.
   PackedPasses(std::vector<ConvPassTables> passes, const ColumnPadding& padding,
-               std::int64_t groups, Layout layout, const KernelTable& kernels);
+               std::int64_t groups, Layout layout, const KernelTable& kernels,
+               std::int32_t row_parts = 1);
 
   std::int64_t packed_size() const { return packed_size_; }        // floats
   std::int64_t scratch_floats() const { return scratch_floats_; }  // of run()
@@ -27,11 +28,20 @@ class PackedPasses {
 
   // Every `tasks`-th tile from `task` on.
   void pack(const float* w, int task, int tasks, float* packed) const;
-  // One image, or one block of samples in lanes, not padded. bias: by output channel, or null.
-  void run(const float* x, const float* packed, const float* bias, float* scratch, float* y) const;
+  // One image, or one block of samples in lanes, not padded. With samples in lanes nothing is added
+  // to the sums.
+  void run(const float* x, const float* packed, const Epilogue& epilogue, float* scratch,
+           float* y) const;
+  // One of the row_parts, and of each group the outputs first..end - 1; `first` is a multiple of
+  // the tile's width.
+  void run_part(std::int32_t row_part, std::int32_t first, std::int32_t end, const float* x,
+                const float* packed, const Epilogue& epilogue, float* scratch, float* y) const;
 
  private:
   int tile(const ConvPass& pass) const;
+  void run_band(const PackedPass& p, const Band& band, std::int32_t first, std::int32_t end,
+                const float* x, const float* packed, const Epilogue& epilogue, float* scratch,
+                float* y) const;
   int pad() const { return samples_layout_ ? 1 : k_.vector_width; }
 
   ColumnPadding padding_;

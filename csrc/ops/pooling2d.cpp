@@ -1,5 +1,7 @@
 // Max and average pooling, local and global. Windows are clipped at the image's edges, so the
 // padding never wins a maximum and, unless count_include_pad, never enters an average (as Keras).
+#include <algorithm>
+
 #include "core/checked.h"
 #include "ops/geometry.h"
 #include "ops/op.h"
@@ -35,12 +37,42 @@ class PoolStep : public Step {
   bool samples_layout_;
 };
 
+// Rows first..end - 1 of the output, and where in x they begin. A divisor that counts padding is
+// not to be cut.
+PoolPass pool_rows(const PoolPass& whole, std::int32_t first, std::int32_t end, std::int64_t* x) {
+  PoolPass p = whole;
+  const std::int32_t top = first * whole.stride_h - whole.pad_top, inside = std::max(top, 0);
+  p.pad_top = inside - top;
+  p.height = whole.height - inside;
+  p.out_height = end - first;
+  *x = std::int64_t{inside} * whole.width * whole.inner;
+  return p;
+}
+
+// Tasks of a pool within a sample, so that one is worth its start: a million numbers looked at.
+int pool_tasks(const PoolPass& p) {
+  const std::int64_t looks =
+      std::int64_t{p.out_height} * p.out_width * p.inner * p.window_h * p.window_w;
+  return static_cast<int>(std::clamp<std::int64_t>(looks >> 18, 1, std::min(p.out_height, 8)));
+}
+
 class MaxPoolStep final : public PoolStep {
  public:
   MaxPoolStep(const PoolPass& pass, const StepOptions& o) : PoolStep(pass, o) {
     // The winner's index instead of x: x's memory is free as soon as y is made.
     saved_size = std::int64_t{pass.out_height} * pass.out_width * pass.inner *
                  (samples_layout_ ? kLanes : o.block_samples);
+    if (o.cut && pool_tasks(pass_) > 1) forward_tasks = pool_tasks(pass_);
+  }
+  void forward_task(const ForwardArgs& a, int task) const override {
+    const std::int32_t first = pass_.out_height * task / forward_tasks;
+    const std::int32_t end = pass_.out_height * (task + 1) / forward_tasks;
+    std::int64_t x;
+    PoolPass p = pool_rows(pass_, first, end, &x);
+    p.images = 1;
+    for (std::int64_t n = 0; n < a.samples; ++n)
+      k_.max_pool(p, a.x[0] + n * pass_.height * pass_.width * pass_.inner + x,
+                  a.y + (n * pass_.out_height + first) * pass_.out_width * pass_.inner, nullptr);
   }
   void forward(const ForwardArgs& a) const override {
     k_.max_pool(block_pass(a), a.x[0], a.y, a.keep ? a.saved : nullptr);

@@ -1,11 +1,11 @@
 #include "ops/winograd_conv.h"
 
 #include <algorithm>
-#include <limits>
 #include <vector>
 
 #include "core/checked.h"
 #include "core/storage.h"
+#include "ops/epilogue.h"
 
 namespace striate {
 namespace {
@@ -128,12 +128,12 @@ void WinogradConv::multiply(const float* points, const float* weights, int panel
   pass.row_runs = row_runs;
   const std::int64_t size = g_.in_c * panel_width(panel);
   for (int p = 0; p < kWinogradPoints; ++p)
-    k_.conv_channels(pass, points + p * step_, weights + p * size, 0, nullptr,
-                     -std::numeric_limits<float>::infinity(), products + p * product_step_);
+    k_.conv_channels(pass, points + p * step_, weights + p * size, 0, Epilogue{},
+                     products + p * product_step_);
 }
 
 void WinogradConv::from_points(const float* products, const Tiles& tiles, int panel,
-                               const float* bias, float floor, float* y) const {
+                               const Epilogue& epilogue, float* y) const {
   const std::int64_t first = std::int64_t{panel} * k_.channels_tile;
   const auto channels =
       static_cast<std::int32_t>(std::min<std::int64_t>(g_.out_c - first, k_.channels_tile));
@@ -141,30 +141,31 @@ void WinogradConv::from_points(const float* products, const Tiles& tiles, int pa
     const std::int64_t tile = tiles.first + t, image = tile / g_.tiles(), at = tile % g_.tiles();
     const std::int64_t row = at / g_.tile_cols() * kWinogradTile;
     const std::int64_t col = at % g_.tile_cols() * kWinogradTile;
+    const std::int64_t place = ((image * g_.out_h + row) * g_.out_w + col) * g_.out_c + first;
     k_.winograd_output(products + t * k_.channels_tile, product_step_,
                        static_cast<std::int32_t>(std::min(kWinogradTile, g_.out_h - row)),
                        static_cast<std::int32_t>(std::min(kWinogradTile, g_.out_w - col)), channels,
-                       bias ? bias + first : nullptr, floor,
-                       y + ((image * g_.out_h + row) * g_.out_w + col) * g_.out_c + first,
-                       g_.out_w * g_.out_c, g_.out_c);
+                       epilogue_from(epilogue, first, place), y + place, g_.out_w * g_.out_c,
+                       g_.out_c);
   }
 }
 
-void WinogradConv::run(const float* x, std::int64_t samples, const float* packed, const float* bias,
-                       float floor, int first_panel, int end_panel, float* scratch,
-                       float* y) const {
+void WinogradConv::run(const float* x, const float* packed, const Part& part,
+                       const Epilogue& epilogue, float* scratch, float* y) const {
   float* const points = scratch;
   float* const products = points + kWinogradPoints * step_;
   float* const zeros = products + kWinogradPoints * product_step_;
   std::fill_n(zeros, g_.in_c, 0.0f);
-  const std::int64_t total = samples * g_.tiles(), rounds = (total + together_ - 1) / together_;
+  const std::int64_t total = part.end_tile - part.first_tile;
+  const std::int64_t rounds = (total + together_ - 1) / together_;
   for (std::int64_t r = 0; r < rounds; ++r) {  // as even as can be
-    const Tiles tiles{total * r / rounds, total * (r + 1) / rounds - total * r / rounds};
+    const std::int64_t first = total * r / rounds;
+    const Tiles tiles{part.first_tile + first, total * (r + 1) / rounds - first};
     to_points(x, tiles, zeros, points);
-    for (int p = first_panel; p < end_panel; ++p) {
+    for (int p = part.first_panel; p < part.end_panel; ++p) {
       multiply(points, packed + std::int64_t{p} * k_.channels_tile * kWinogradPoints * g_.in_c, p,
                tiles.count, products);
-      from_points(products, tiles, p, bias, floor, y);
+      from_points(products, tiles, p, epilogue, y);
     }
   }
 }

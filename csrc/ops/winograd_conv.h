@@ -45,10 +45,15 @@ class WinogradConv {
 
   // w: HWIO. Every `tasks`-th panel from `task` on.
   void pack(const float* w, int task, int tasks, float* packed) const;
-  // Outputs of panels first_panel to end_panel - 1 of all samples: y = max(floor, bias + ...). bias
-  // may be null.
-  void run(const float* x, std::int64_t samples, const float* packed, const float* bias,
-           float floor, int first_panel, int end_panel, float* scratch, float* y) const;
+  // Outputs of panels first_panel to end_panel - 1 of tiles first_tile to end_tile - 1; all
+  // samples' tiles are numbered one image after the other.
+  struct Part {
+    std::int64_t first_tile, end_tile;
+    int first_panel, end_panel;
+  };
+  Part whole(std::int64_t samples) const { return {0, samples * g_.tiles(), 0, panels_}; }
+  void run(const float* x, const float* packed, const Part& part, const Epilogue& epilogue,
+           float* scratch, float* y) const;
 
  private:
   struct Tiles {  // of the batch, numbered image after image
@@ -58,8 +63,8 @@ class WinogradConv {
   void to_points(const float* x, const Tiles& tiles, const float* zeros, float* points) const;
   void multiply(const float* points, const float* weights, int panel, std::int64_t count,
                 float* products) const;
-  void from_points(const float* products, const Tiles& tiles, int panel, const float* bias,
-                   float floor, float* y) const;
+  void from_points(const float* products, const Tiles& tiles, int panel, const Epilogue& epilogue,
+                   float* y) const;
 
   WinogradGeometry g_;
   bool turned_;

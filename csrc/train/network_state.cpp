@@ -57,6 +57,7 @@ PlanOptions Network::State::plan_options(PlanPurpose purpose, std::int64_t batch
   o.winograd = precision != Precision::kStrict && purpose != PlanPurpose::kCurvature;
   o.losses = purpose == PlanPurpose::kPredict ? nullptr : &compiled_losses();
   o.blocking = choose_blocking(graph, outputs, table.floats(), batch);
+  o.blocking.cut &= !o.training && !o.gradients();
   if (o.blocking.wide && o.gradients()) o.blocks = block_count(o.blocking, batch);
   return o;
 }
@@ -65,7 +66,7 @@ ReadyPlan& Network::State::ready(PlanPurpose purpose, std::int64_t batch) {
   values.draw_all();
   const PlanOptions options = plan_options(purpose, batch);
   const auto key = std::make_tuple(purpose, options.blocking.layout, options.blocking.block_samples,
-                                   options.blocks);
+                                   options.blocking.cut, options.blocks);
   const auto found = plans.find(key);
   if (found != plans.end()) return found->second;
   if (plans.size() >= kMostPlans) plans.clear();

@@ -106,8 +106,9 @@ struct Network::State {
   Precision precision = Precision::kFloat32;
   Storage curvature;
 
-  // By purpose, layout, samples a block, and the blocks of a batch where the plan depends on them.
-  std::map<std::tuple<PlanPurpose, Layout, int, std::int64_t>, ReadyPlan> plans;
+  // By purpose, layout, samples a block, whether samples are cut, and the blocks of a batch where
+  // the plan depends on them.
+  std::map<std::tuple<PlanPurpose, Layout, int, bool, std::int64_t>, ReadyPlan> plans;
   std::vector<Storage> arenas;  // by rank
   Storage batch_arena, fixed_arena;
   Storage shards;  // gradient shards, flat buffers one after the other; of narrow networks

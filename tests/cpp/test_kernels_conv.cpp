@@ -92,9 +92,9 @@ struct Case {
 
 // y by the definition in kernels.h; w: [depth][outputs].
 std::vector<float> expected_outputs(const Case& c, const float* x, const std::vector<float>& w,
-                                    const float* bias, float floor) {
+                                    const Epilogue& e) {
   std::vector<float> y(static_cast<std::size_t>(c.y_size), canary());
-  c.each_output([&](int, int, int o, std::int64_t at) { y[at] = bias ? bias[o] : 0.0f; });
+  c.each_output([&](int, int, int o, std::int64_t at) { y[at] = e.bias ? e.bias[o] : 0.0f; });
   c.each_read([&](int r, int col, int k, std::int64_t at) {
     for (int o = 0; o < c.pass.outputs; ++o) {
       for (int n = 0; n < c.lanes; ++n) {
@@ -102,7 +102,10 @@ std::vector<float> expected_outputs(const Case& c, const float* x, const std::ve
       }
     }
   });
-  c.each_output([&](int, int, int, std::int64_t at) { y[at] = y[at] > floor ? y[at] : floor; });
+  c.each_output([&](int, int, int, std::int64_t at) {
+    if (e.add) y[at] += e.add[at];
+    y[at] = y[at] > e.floor ? y[at] : e.floor;
+  });
   return y;
 }
 
@@ -152,13 +155,27 @@ class KernelsConv : public KernelTest {
   void make_bias(Random& random, int outputs) {
     bias_.clear();
     for (int o = 0; o < outputs; ++o) bias_.push_back(random.value());
-    bias_pointer_ = random.integer(0, 3) > 0 ? bias_.data() : nullptr;
+    y_has_add_ = false;
     const float floors[] = {-std::numeric_limits<float>::infinity(), 0.0f, 7.0f};
-    floor_ = floors[random.integer(0, 2)];
+    epilogue_ = {random.integer(0, 3) > 0 ? bias_.data() : nullptr, nullptr,
+                 floors[random.integer(0, 2)]};
   }
-  std::vector<float> w_, packed_, bias_;
-  const float* bias_pointer_ = nullptr;
-  float floor_ = 0;
+  // Numbers of y's layout on top of the sums, or none; `y` itself takes them in half of the cases.
+  void make_add(Random& random, const Case& c, Guarded& y) {
+    add_.assign(static_cast<std::size_t>(c.y_size), canary());
+    if (random.coin()) return;
+    c.each_output([&](int, int, int, std::int64_t at) { add_[at] = random.value(); });
+    epilogue_.add = add_.data();
+    if (random.coin()) return;
+    c.each_output([&](int, int, int, std::int64_t at) { y[at] = add_[at]; });
+    in_place_ = epilogue_;
+    in_place_.add = y.data();
+    y_has_add_ = true;
+  }
+  const Epilogue& run_with() const { return y_has_add_ ? in_place_ : epilogue_; }
+  std::vector<float> w_, packed_, bias_, add_;
+  Epilogue epilogue_, in_place_;
+  bool y_has_add_ = false;
 };
 STRIATE_EVERY_ISA(KernelsConv);
 
@@ -170,10 +187,9 @@ TEST_P(KernelsConv, SamplesInLanes) {
     c.fill_x(random, x.data() + c.x_origin);
     make_weights(random, c, kernels().samples_tile(c.pass.cols, c.pass.outputs), 1);
     make_bias(random, c.pass.outputs);
-    kernels().conv_samples(c.pass, x.data() + c.x_origin, packed_.data(), bias_pointer_, floor_,
-                           y.data());
-    expect_same(expected_outputs(c, x.data() + c.x_origin, w_, bias_pointer_, floor_), y,
-                describe(c, seed));
+    kernels().conv_samples(c.pass, x.data() + c.x_origin, packed_.data(), epilogue_.bias,
+                           epilogue_.floor, y.data());
+    expect_same(expected_outputs(c, x.data() + c.x_origin, w_, epilogue_), y, describe(c, seed));
     if (HasFatalFailure()) return;
   }
 }
@@ -186,10 +202,9 @@ TEST_P(KernelsConv, ChannelsInLanesPacked) {
     c.fill_x(random, x.data() + c.x_origin);
     make_weights(random, c, kernels().channels_tile, kernels().vector_width);
     make_bias(random, c.pass.outputs);
-    kernels().conv_channels(c.pass, x.data() + c.x_origin, packed_.data(), 0, bias_pointer_, floor_,
-                            y.data());
-    expect_same(expected_outputs(c, x.data() + c.x_origin, w_, bias_pointer_, floor_), y,
-                describe(c, seed));
+    make_add(random, c, y);
+    kernels().conv_channels(c.pass, x.data() + c.x_origin, packed_.data(), 0, run_with(), y.data());
+    expect_same(expected_outputs(c, x.data() + c.x_origin, w_, epilogue_), y, describe(c, seed));
     if (HasFatalFailure()) return;
   }
 }
@@ -207,10 +222,10 @@ TEST_P(KernelsConv, ChannelsInLanesPlain) {
     for (int k = 0; k < c.pass.depth; ++k) {
       for (int o = 0; o < c.pass.outputs; ++o) plain[k * step + o] = w_[k * c.pass.outputs + o];
     }
-    kernels().conv_channels(c.pass, x.data() + c.x_origin, plain.data(), step, bias_pointer_,
-                            floor_, y.data());
-    expect_same(expected_outputs(c, x.data() + c.x_origin, w_, bias_pointer_, floor_), y,
-                describe(c, seed));
+    make_add(random, c, y);
+    kernels().conv_channels(c.pass, x.data() + c.x_origin, plain.data(), step, run_with(),
+                            y.data());
+    expect_same(expected_outputs(c, x.data() + c.x_origin, w_, epilogue_), y, describe(c, seed));
     if (HasFatalFailure()) return;
   }
 }
