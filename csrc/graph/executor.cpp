@@ -230,13 +230,15 @@ void Executor::run_once(const Action& a, const ExecutorCall& call) const {
       std::fill_n(call.dparams[shard][p], table_.all()[index(p)].spec.shape.size(), 0.0f);
 }
 
-int Executor::task_count(const Action& a) const {
+int Executor::task_count(const Action& a, std::int64_t blocks) const {
   switch (a.kind) {
     case ActionKind::kPack:
     case ActionKind::kPackBackward:
       return plan_.steps[index(a.index)].step->pack_tasks;
-    case ActionKind::kForwardTasks:
-      return plan_.steps[index(a.index)].step->forward_tasks;
+    case ActionKind::kForwardTasks: {
+      const int tasks = plan_.steps[index(a.index)].step->forward_tasks;
+      return tasks > 0 ? tasks : static_cast<int>(blocks);
+    }
     case ActionKind::kGradientSums:
       return plan_.steps[index(plan_.backward[index(a.index)].step)].step->gradient_sum_tasks;
     case ActionKind::kBackwardTasks:
@@ -252,10 +254,10 @@ void Executor::run_tasks(Team& team, const Stretch& stretch, const ExecutorCall&
   const std::int64_t blocks = block_count(call.batch->count);
   std::int64_t total = 0;
   for (int i = stretch.begin; i < stretch.end; ++i)
-    total += task_count(plan_.timeline.actions[index(i)]);
+    total += task_count(plan_.timeline.actions[index(i)], blocks);
   team.for_each(total, [&](std::int64_t task) {
     int i = stretch.begin;
-    for (int count; task >= (count = task_count(plan_.timeline.actions[index(i)])); ++i)
+    for (int count; task >= (count = task_count(plan_.timeline.actions[index(i)], blocks)); ++i)
       task -= count;
     Where w{call, call.arenas[team.rank()], {0, 0, 0}, 0, blocks};
     w.range.samples = static_cast<int>(call.batch->count);
@@ -289,6 +291,9 @@ void Executor::run_task(const Action& a, int task, const Where& w) const {
       return pack_step(step(a.index), true, task, w.call.backward_params,
                        at(step(a.index).packed_backward, w));
     case ActionKind::kForwardTasks: {
+      if (step(a.index).step->forward_tasks == 0)
+        return run_action({ActionKind::kForward, a.index},
+                          {w.call, w.thread, range(*w.call.batch, task), 0, w.blocks});
       ForwardArgs args = forward_args(step(a.index), w, &p);
       args.scratch = at(step(a.index).forward_task_scratch, w);
       return step(a.index).step->forward_task(args, task);

@@ -84,7 +84,7 @@ class Executor {
   void run_once(const Action& action, const ExecutorCall& call) const;
   void run_tasks(Team& team, const Stretch& stretch, const ExecutorCall& call) const;
   void run_task(const Action& action, int task, const Where& w) const;
-  int task_count(const Action& action) const;
+  int task_count(const Action& action, std::int64_t blocks) const;
 
   void load(int input, const Where& w) const;
   void store_rows(int value, const float* from, const Where& w, float* rows) const;

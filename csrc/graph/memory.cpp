@@ -25,16 +25,24 @@ void MemoryPlanner::read(int buffer, int time) {
   buffers_[static_cast<std::size_t>(root(buffer))].events.push_back({time, buffer, false});
 }
 
+// Whether two actions are tasks of one stretch.
+bool MemoryPlanner::side_by_side(int time, int other) const {
+  const int stretch = timeline_.stretch_of[static_cast<std::size_t>(time)];
+  return time != other && stretch == timeline_.stretch_of[static_cast<std::size_t>(other)] &&
+         timeline_.stretches[static_cast<std::size_t>(stretch)].kind == Stretch::Kind::kTasks;
+}
+
 // Whether a write of `writer` lands between the birth and a later reading of some member of
 // `reader`.
-bool MemoryPlanner::spoils(const Buffer& writer, const Buffer& reader) {
+bool MemoryPlanner::spoils(const Buffer& writer, const Buffer& reader) const {
   for (const Event& r : reader.events) {
     if (r.write) continue;
     int born = r.time;
     for (const Event& e : reader.events)
       if (e.member == r.member) born = std::min(born, e.time);
     for (const Event& w : writer.events)
-      if (w.write && born <= w.time && w.time < r.time) return true;
+      if (w.write && born <= w.time && (w.time < r.time || side_by_side(w.time, r.time)))
+        return true;
   }
   return false;
 }

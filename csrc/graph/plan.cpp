@@ -120,9 +120,10 @@ class PlanBuilder {
     std::vector<const Step*> steps;
     for (const PlannedStep& s : plan_.steps) steps.push_back(s.step.get());
     const std::vector<BackwardStep> backward(plan_.backward.begin(), plan_.backward.end());
-    plan_.timeline = make_timeline(
-        program, steps, backward, options_.losses ? *options_.losses : std::vector<OutputLoss>{},
-        {options_.blocking.wide, !plan_.packs_persist, options_.input_gradient});
+    plan_.timeline = make_timeline(program, steps, backward,
+                                   options_.losses ? *options_.losses : std::vector<OutputLoss>{},
+                                   {options_.blocking.wide, !plan_.packs_persist,
+                                    options_.input_gradient, options_.blocking.cut && fold_});
   }
 
   const Graph& graph_;
@@ -163,8 +164,14 @@ std::int64_t Plan::widest(std::int64_t block_tasks) const {
     most = std::max<std::int64_t>(most, 2);
     const Action& a = timeline.actions[static_cast<std::size_t>(stretch.begin)];
     const auto at = static_cast<std::size_t>(a.index);
-    if (a.kind == ActionKind::kForwardTasks)
-      most = std::max<std::int64_t>(most, steps[at].step->forward_tasks);
+    if (a.kind == ActionKind::kForwardTasks) {
+      std::int64_t tasks = 0;
+      for (int i = stretch.begin; i < stretch.end; ++i) {
+        const Action& side = timeline.actions[static_cast<std::size_t>(i)];
+        tasks += std::max(1, steps[static_cast<std::size_t>(side.index)].step->forward_tasks);
+      }
+      most = std::max(most, tasks);
+    }
     if (a.kind == ActionKind::kGradientTasks)  // of which there are more than of their sums
       most = std::max<std::int64_t>(
           most, steps[static_cast<std::size_t>(backward[at].step)].step->gradient_tasks);

@@ -139,8 +139,10 @@ class PlanMemory {
         memory_.read(forward().packed, now);
         memory_.read(forward().common, now);
         memory_.write(forward().saved, now);
-        return memory_.write(
-            a.kind == ActionKind::kForward ? forward().scratch : forward().forward_tasks, now);
+        return memory_.write(a.kind == ActionKind::kForward || !tasks_of(a)
+                                 ? forward().scratch
+                                 : forward().forward_tasks,
+                             now);
       case ActionKind::kLoss:
       case ActionKind::kStore:
         return memory_.write(loss_scratch_[at(a.index)], now);
@@ -172,6 +174,8 @@ class PlanMemory {
 
   // Whether the step cuts this action itself; a gradient that it does not cut runs block by block.
   bool tasks_of(const Action& a) const {
+    if (a.kind == ActionKind::kForwardTasks)
+      return plan_.steps[at(a.index)].step->forward_tasks > 0;
     const Step& s = *step_of(plan_.backward[at(a.index)]).step;
     return a.kind == ActionKind::kGradientTasks ? s.gradient_tasks > 0 : s.backward_tasks > 0;
   }

@@ -1,5 +1,7 @@
 #include "graph/timeline.h"
 
+#include <algorithm>
+
 namespace striate {
 namespace {
 
@@ -20,7 +22,12 @@ class TimelineBuilder {
   Timeline build(const std::vector<BackwardStep>& backward, const std::vector<OutputLoss>& losses) {
     for (std::size_t k = 0; k < program_.inputs.size(); ++k)
       if (program_.inputs[k] >= 0) add(ActionKind::kLoad, static_cast<int>(k));
-    for (std::size_t i = 0; i < steps_.size(); ++i) forward(static_cast<int>(i));
+    const bool meets =
+        std::any_of(steps_.begin(), steps_.end(), [](const Step* s) { return s->part_size > 0; });
+    if (options_.side_by_side && !meets)
+      forward_by_level();
+    else
+      for (std::size_t i = 0; i < steps_.size(); ++i) forward(static_cast<int>(i));
     for (std::size_t k = 0; k < program_.outputs.size(); ++k) {
       if (!losses.empty() && !losses[k].none) add(ActionKind::kLoss, static_cast<int>(k));
       add(ActionKind::kStore, static_cast<int>(k));
@@ -43,6 +50,22 @@ class TimelineBuilder {
       add(ActionKind::kMeet, i);
     }
     add(s.forward_tasks ? ActionKind::kForwardTasks : ActionKind::kForward, i);
+  }
+
+  // A step's level is the length of the longest way to it.
+  void forward_by_level() {
+    flush();
+    std::vector<std::size_t> level_of(program_.values.size(), 0);
+    std::vector<std::vector<Action>> levels;
+    for (std::size_t i = 0; i < program_.steps.size(); ++i) {
+      std::size_t level = 0;
+      for (int v : program_.steps[i].inputs)
+        level = std::max(level, level_of[static_cast<std::size_t>(v)]);
+      level_of[static_cast<std::size_t>(program_.steps[i].output)] = level + 1;
+      if (levels.size() <= level) levels.resize(level + 1);
+      levels[level].push_back({ActionKind::kForwardTasks, static_cast<int>(i)});
+    }
+    for (const std::vector<Action>& level : levels) close(level, Stretch::Kind::kTasks);
   }
 
   void backward(const BackwardStep& b, int at) {

@@ -29,7 +29,7 @@ enum class ActionKind {  // and what Action::index counts
   // over the whole batch, cut into tasks
   kPack,           // steps
   kPackBackward,   // steps
-  kForwardTasks,   // steps
+  kForwardTasks,   // steps; a block is a task where the step has none
   kBackwardTasks,  // backward steps
   kGradientTasks,  // backward steps
   kGradientSums,   // backward steps
@@ -57,6 +57,8 @@ struct TimelineOptions {
   bool wide = false;          // parameter gradients by gradient tasks
   bool packs_inside = false;  // weights are packed anew in front of each stretch that reads them
   bool input_gradient = false;
+  // Inference of few samples: steps that do not wait for each other are tasks of one stretch.
+  bool side_by_side = false;
 };
 
 // `steps`: the program's, bound; `losses` by output, empty for prediction.

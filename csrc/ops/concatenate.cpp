@@ -16,6 +16,14 @@ class ConcatenateStep final : public Step {
       lengths_.push_back(s.size() / slices_ * (lanes_ ? kLanes : 1));
       row_ += lengths_.back();
     }
+    if (o.cut) forward_tasks = static_cast<int>(lengths_.size());
+  }
+
+  void forward_task(const ForwardArgs& a, int task) const override {
+    const auto mine = static_cast<std::size_t>(task);
+    each_slice(a, [&](std::size_t input, std::int64_t x, std::int64_t y) {
+      if (input == mine) copy(lengths_[input], a.x[input] + x, a.y + y);
+    });
   }
 
   void forward(const ForwardArgs& a) const override {

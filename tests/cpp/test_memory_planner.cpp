@@ -141,6 +141,21 @@ TEST(MemoryPlanner, NotInPlaceBeforeTheLastReading) {
   EXPECT_FALSE(overlap(m.at(x), m.at(y)));
 }
 
+// Tasks of one stretch run side by side: the later of two readers may not write over the value.
+TEST(MemoryPlanner, NotInPlaceBesideAnotherTask) {
+  for (Kind kind : {Kind::kBlocks, Kind::kTasks}) {
+    const Timeline t = timeline_of({{Kind::kBlocks, 1}, {kind, 2}, {Kind::kBlocks, 1}});
+    MemoryPlanner m(t);
+    const int x = m.add(80), y = m.add(80);
+    m.write(x, 0);
+    m.read(x, 1);
+    m.read(x, 2);
+    m.write(y, 2);
+    m.read(y, 3);
+    EXPECT_EQ(m.share(x, y, 2), kind == Kind::kBlocks);
+  }
+}
+
 TEST(MemoryPlanner, OnlyEqualsShare) {
   const Timeline t = timeline_of({{Kind::kBlocks, 4}});
   MemoryPlanner m(t);
