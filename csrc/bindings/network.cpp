@@ -91,6 +91,26 @@ py::tuple gradients(Network& net, const py::object& x, const py::object& y,
   return py::make_tuple(result.loss, arrays, input_arrays);
 }
 
+py::dict profile(Network& net, const py::object& x, const py::object& y, int repeats) {
+  const BatchArguments arguments(net, x, py::none());
+  Batch b = arguments.batch();
+  const bool training = !y.is_none();
+  if (training) add_targets(net, arguments.samples(), y, py::none(), &b);
+  NetworkProfile p;
+  {
+    py::gil_scoped_release release;
+    p = net.profile(b, training, repeats);
+  }
+  py::list layers;
+  for (const LayerProfile& l : p.layers)
+    layers.append(py::dict(
+        "name"_a = l.name, "method"_a = l.method, "forward"_a = l.forward,
+        "backward"_a = l.backward, "macs"_a = l.macs, "backward_products"_a = l.backward_products,
+        "forward_bytes"_a = l.forward_bytes, "backward_bytes"_a = l.backward_bytes));
+  return py::dict("seconds"_a = p.seconds, "threads"_a = p.threads, "other"_a = p.other,
+                  "layers"_a = layers);
+}
+
 template <typename T>
 void read(const py::dict& d, const char* name, T* to) {
   if (d.contains(name)) *to = d[name].cast<T>();
@@ -264,6 +284,7 @@ void bind_training(py::class_<Network>& cls) {
   cls.def("test_batch", &run_batch<&Network::test_batch>, "x"_a, "rows"_a, "y"_a,
           "sample_weight"_a = py::none(), "outputs"_a = py::none());
   cls.def("predict", &predict, "x"_a);
+  cls.def("profile", &profile, "x"_a, "y"_a = py::none(), "repeats"_a = 5);
   cls.def("gradients", &gradients, "x"_a, "y"_a, "sample_weight"_a = py::none(),
           "training"_a = false);
   cls.def(

@@ -1,12 +1,34 @@
 #include "graph/executor.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 
 #include "striate/error.h"
 
 namespace striate {
+namespace {
+
+// Adds the time of its life to an action's, where a profile asks for it.
+class ActionTime {
+ public:
+  ActionTime(double* seconds, int action) : to_(seconds ? seconds + action : nullptr) {
+    if (to_) start_ = std::chrono::steady_clock::now();
+  }
+  ~ActionTime() {
+    if (!to_) return;
+    *to_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+  ActionTime(const ActionTime&) = delete;
+  ActionTime& operator=(const ActionTime&) = delete;
+
+ private:
+  double* to_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+}  // namespace
 
 float* Executor::at(const Place& place, const Where& w) const {
   switch (place.arena) {
@@ -35,8 +57,10 @@ void Executor::run(Team& team, const ExecutorCall& call) const {
     else if (stretch.kind == Stretch::Kind::kTasks)
       run_tasks(team, stretch, call);
     else
-      team.for_each(
-          1, [&](std::int64_t) { run_once(plan_.timeline.actions[index(stretch.begin)], call); });
+      team.for_each(1, [&](std::int64_t) {
+        const ActionTime time(seconds_of(team, call), stretch.begin);
+        run_once(plan_.timeline.actions[index(stretch.begin)], call);
+      });
   }
 }
 
@@ -50,13 +74,17 @@ void Executor::run_blocks(Team& team, const Stretch& stretch, const ExecutorCall
   const std::int64_t tasks = sharded ? call.shards : blocks;
   team.for_each(tasks, [&](std::int64_t task) {
     for (std::int64_t b = task * blocks / tasks; b < (task + 1) * blocks / tasks; ++b)
-      run_block(stretch, {call, call.arenas[team.rank()], range(*call.batch, b), sharded ? task : 0,
-                          blocks});
+      run_block(stretch,
+                {call, call.arenas[team.rank()], range(*call.batch, b), sharded ? task : 0, blocks},
+                seconds_of(team, call));
   });
 }
 
-void Executor::run_block(const Stretch& stretch, const Where& w) const {
-  for (int i = stretch.begin; i < stretch.end; ++i) run_action(plan_.timeline.actions[index(i)], w);
+void Executor::run_block(const Stretch& stretch, const Where& w, double* seconds) const {
+  for (int i = stretch.begin; i < stretch.end; ++i) {
+    const ActionTime time(seconds, i);
+    run_action(plan_.timeline.actions[index(i)], w);
+  }
 }
 
 void Executor::run_action(const Action& a, const Where& w) const {
@@ -261,6 +289,7 @@ void Executor::run_tasks(Team& team, const Stretch& stretch, const ExecutorCall&
       task -= count;
     Where w{call, call.arenas[team.rank()], {0, 0, 0}, 0, blocks};
     w.range.samples = static_cast<int>(call.batch->count);
+    const ActionTime time(seconds_of(team, call), i);
     run_task(plan_.timeline.actions[index(i)], static_cast<int>(task), w);
   });
   for (int i = stretch.begin; call.check_numerics && i < stretch.end; ++i)

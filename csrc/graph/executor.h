@@ -40,6 +40,7 @@ struct ExecutorCall {
   float* const* outputs = nullptr;          // by output, [batch][K]; entries may be null
   float* const* input_gradients = nullptr;  // by input, [batch][F]; entries may be null
   BatchResult* results = nullptr;           // [blocks][outputs]
+  double* const* seconds = nullptr;         // by rank, by action: what a profile adds up; or null
 };
 
 class Executor {
@@ -79,7 +80,10 @@ class Executor {
   BlockRange range(const Batch& batch, std::int64_t block) const;
 
   void run_blocks(Team& team, const Stretch& stretch, const ExecutorCall& call) const;
-  void run_block(const Stretch& stretch, const Where& w) const;
+  void run_block(const Stretch& stretch, const Where& w, double* seconds) const;
+  static double* seconds_of(const Team& team, const ExecutorCall& call) {
+    return call.seconds ? call.seconds[team.rank()] : nullptr;
+  }
   void run_action(const Action& action, const Where& w) const;
   void run_once(const Action& action, const ExecutorCall& call) const;
   void run_tasks(Team& team, const Stretch& stretch, const ExecutorCall& call) const;

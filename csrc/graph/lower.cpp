@@ -18,6 +18,7 @@ struct Item {
   ValueId output;
   int folded = -1;
   bool relu = false, adds = false, applied = false;
+  std::vector<int> fused = {};
 };
 
 struct Draft {
@@ -71,6 +72,7 @@ void fold_normalizations(Draft* d) {
     Item& linear = d->items[before];
     if (!linear.op->folds_scale() || linear.folded >= 0 || d->uses(linear.output) != 1) continue;
     linear.folded = normalization.node;
+    linear.fused.push_back(normalization.node);
     linear.output = normalization.output;
     d->remove(i);
   }
@@ -92,6 +94,7 @@ void fuse_adds(const Graph& graph, Draft* d) {
         !(mine == other) || !host.op->takes_add({graph.shape(host.inputs[0])}))
       continue;
     host.adds = true;
+    host.fused.push_back(add.node);
     host.inputs.push_back(add.inputs[1 - later]);
     host.output = add.output;
     d->remove(i);
@@ -112,6 +115,7 @@ void fuse_relus(bool gradients, Draft* d) {
       d->items[i].applied = true;
       continue;
     }
+    host.fused.push_back(relu.node);
     host.output = relu.output;
     d->remove(i);
   }
@@ -191,7 +195,8 @@ class ProgramBuilder {
     const auto known = changed_.find(value);
     if (known != changed_.end()) return known->second;
     const int changed = add_value(v.shape, layout);
-    program_.steps.push_back({-1, change_layout(layout), {value}, changed});
+    program_.steps.push_back(
+        {-1, change_layout(layout), {value}, changed, -1, false, false, false, {}});
     changed_[value] = changed;
     return changed;
   }
@@ -208,7 +213,7 @@ class ProgramBuilder {
     const int out = add_value(item.op->output_shape(shapes), layout);
     at(item.output) = out;
     program_.steps.push_back({item.node, item.op, std::move(inputs), out, item.folded, item.relu,
-                              item.adds, item.applied});
+                              item.adds, item.applied, item.fused});
   }
 
   const Graph& graph_;

@@ -27,6 +27,7 @@ struct ProgramStep {
   int folded = -1;  // the batch normalisation's node that its weights take in
   // As in StepOptions. What is added is the last of `inputs`.
   bool relu = false, adds = false, applied = false;
+  std::vector<int> fused;  // nodes that it does the work of, in order
 };
 
 struct ProgramOutput {

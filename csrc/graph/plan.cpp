@@ -75,6 +75,7 @@ class PlanBuilder {
     p.inputs = s.inputs;
     p.output = s.output;
     p.folded = s.folded;
+    p.fused = s.fused;
     if (s.node >= 0) {
       p.first_parameter = parameters_.first(s.node);
       p.parameter_count = parameters_.count(s.node);

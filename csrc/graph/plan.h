@@ -54,6 +54,7 @@ struct PlannedStep {
   std::vector<int> inputs;
   int output;
   int first_parameter = 0, parameter_count = 0;
+  std::vector<int> fused = {};    // nodes that it does the work of
   int folded = -1;                // the batch normalisation's node that its weights take in
   Place packed, packed_backward;  // of packs that persist: offsets into the plan's packed buffer
   Place saved, parts, parts_backward, common, scratch, scratch_backward;

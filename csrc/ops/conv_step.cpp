@@ -63,6 +63,9 @@ class ConvStep : public Step {
     scratch_size = std::max(scratch_size, whole_block_ ? images * x_floats_ : band);
   }
 
+  const char* method() const override {
+    return samples_layout_ ? "direct, samples in lanes" : "direct, channels in lanes";
+  }
   void pack(const PackArgs& a) const override {
     (a.backward ? input_gradient_ : forward_).pack(a.params[0], a.task, pack_tasks, a.packed);
   }

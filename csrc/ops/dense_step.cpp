@@ -75,6 +75,7 @@ class DenseSamples final : public DenseStep {
     scratch_size = dy_step_ * kLanes + s_.inputs * kLanes;
   }
 
+  const char* method() const override { return "product, samples in lanes"; }
   void pack(const PackArgs& a) const override {
     pack_product(a, k_.samples_tile(1, a.backward ? inputs() : outputs()), 1);
   }
@@ -119,6 +120,7 @@ class DenseChannels final : public DenseStep {
     packed_backward_size = checked_mul(s_.outputs, padded(s_.inputs));
   }
 
+  const char* method() const override { return "product, channels in lanes"; }
   void pack(const PackArgs& a) const override {
     if (packs_) pack_product(a, k_.channels_tile, k_.vector_width);
   }
@@ -170,6 +172,7 @@ class DenseWide final : public DenseStep {
     scratch_size = s_.inputs * o.block_samples;  // x squared (second order)
   }
 
+  const char* method() const override { return "product, cut by weights"; }
   // kDepth rows of weights stay in L2 while all samples pass them.
   void forward_task(const ForwardArgs& a, int task) const override {
     const std::int64_t o = task * kTaskOutputs, n = std::min(kTaskOutputs, s_.outputs - o);

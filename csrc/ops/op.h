@@ -110,6 +110,9 @@ class Step {
  public:
   virtual ~Step() = default;
 
+  // How it computes, for a profile: "Winograd F(4x4,3x3)"; empty where there is no choice.
+  virtual const char* method() const { return ""; }
+
   // Floats of memory, fixed at binding.
   std::int64_t packed_size = 0;                        // per network, shared by all threads
   std::int64_t packed_backward_size = 0;               // the same, for backward

@@ -61,6 +61,7 @@ class WinogradStep final : public Step {
       task_scratch_size = std::max(task_scratch_size, input_gradient_.scratch_floats());
   }
 
+  const char* method() const override { return "Winograd F(4x4,3x3)"; }
   void pack(const PackArgs& a) const override {
     (a.backward ? input_gradient_ : forward_).pack(a.params[0], a.task, pack_tasks, a.packed);
   }

@@ -158,6 +158,13 @@ int Network::State::prepare(const Pass& pass, std::int64_t blocks, ExecutorCall*
                               ? pass.input_gradients->data()
                               : nullptr;
   call->results = block_results.data();
+  if (pass.seconds) {
+    pass.seconds->assign(static_cast<std::size_t>(threads),
+                         std::vector<double>(plan.timeline.actions.size(), 0.0));
+    second_pointers.clear();
+    for (std::vector<double>& of_rank : *pass.seconds) second_pointers.push_back(of_rank.data());
+    call->seconds = second_pointers.data();
+  }
   return threads;
 }
 

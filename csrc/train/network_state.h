@@ -63,7 +63,8 @@ struct Network::State {
     const ParameterView* backward_params = nullptr;  // null: the same as forward's
     FunctionRef<void(const GradientChunk& chunk, float* gradient)>* reduce = nullptr;
     GradientUpdate* update = nullptr;
-    bool update_state = false;  // moving statistics take in the batch
+    bool update_state = false;                            // moving statistics take in the batch
+    std::vector<std::vector<double>>* seconds = nullptr;  // by rank, by action: a profile
   };
   BatchLoss run(const Pass& pass);
   // Wide networks keep a whole batch's activations, so what needs no statistics of a batch goes
@@ -116,6 +117,7 @@ struct Network::State {
   std::vector<float* const*> shard_pointers;
   std::vector<BatchResult> block_results;  // [block][output]
   std::vector<float*> arena_pointers;
+  std::vector<double*> second_pointers;
 };
 
 }  // namespace striate

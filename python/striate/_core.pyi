@@ -196,6 +196,11 @@ class Network:
     """Samples trained, modulo 2^32; with the seed, the key of dropout's masks."""
     check_numerics: bool
     precision: str
+    def profile(self, x: Any, y: Any = None, repeats: int = 5) -> dict[str, Any]:
+        """{"seconds", "threads", "other", "layers": [{"name", "method", "forward", "backward",
+        "macs", "backward_products", "forward_bytes", "backward_bytes"}, ..]}: "seconds" of a
+        batch, all other times summed over threads; medians of `repeats` runs. With y a training
+        step's, but nothing is updated."""
     @overload
     def train_batch(
         self, x: Sequence[NDArray[Any]], rows: NDArray[np.int64] | None,

@@ -52,6 +52,26 @@ enum class Precision {
   kStrict,   // every convolution is the sum over its taps
 };
 
+// What one layer took of a batch.
+struct LayerProfile {
+  std::string name;    // with what was fused into it: "conv1 + bn1 + relu1"
+  std::string method;  // how it computes: "Winograd F(4x4,3x3)"; may be empty
+  // A thread's seconds, summed over threads; packing of weights included. backward: all gradients.
+  double forward = 0.0, backward = 0.0;
+  // Of the batch, forward; backward has one product for the weights and one for the input.
+  std::int64_t macs = 0;
+  int backward_products = 0;
+  // Activations read and written forward and backward, weights and gradients once each.
+  std::int64_t forward_bytes = 0, backward_bytes = 0;
+};
+
+struct NetworkProfile {
+  double seconds = 0.0;  // of a batch from start to end, without the optimizer
+  int threads = 1;
+  double other = 0.0;  // thread seconds that belong to no layer: loading, losses, layouts
+  std::vector<LayerProfile> layers;
+};
+
 class Network {
  public:
   // Parameters are drawn from `seed` when they are first needed; until then they take no memory.
@@ -140,6 +160,11 @@ class Network {
   void use_average(bool on);
   bool average_in_use() const;
   void overwrite_with_average();  // for good: the parameters become their averages
+
+  // Runs the batch `repeats` times and tells where the time went, by the median of each figure.
+  // training: forward and backward as in train_batch, with targets, but nothing is updated; throws
+  // as train_batch does. Otherwise as predict.
+  NetworkProfile profile(const Batch& batch, bool training, int repeats);
 
   // What batches of `batch` samples take. training: throws ValueError before compile.
   MemoryUse memory(std::int64_t batch, bool training) const;

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import click
 
 from striate import __version__
+from striate.cli.bench import bench
 from striate.cli.evaluate import evaluate
 from striate.cli.info import info
 from striate.cli.predict import predict
@@ -75,5 +76,5 @@ def main() -> None:
     """Train convolutional networks on the CPU, and use them."""
 
 
-for _command in (train, evaluate, predict, summary, info):
+for _command in (train, evaluate, predict, summary, bench, info):
     main.add_command(_command)

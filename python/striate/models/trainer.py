@@ -27,6 +27,7 @@ from striate.models.topology import Topology
 from striate.models.training import train_one
 from striate.models.weighted import Weighted
 from striate.optimizers import SDLM, Optimizer
+from striate.profiling import Profile, profile_network
 
 Callbacks = Callback | Iterable[Callback] | None
 
@@ -288,6 +289,26 @@ class Trainer(Weighted):
         self.prepare_training(None)
         loss, by_parameter, dx = self.network.gradients(data.x, data.y, data.weights, training)
         return loss, [by_parameter[i] for i in self._weight_indices()], self._in.pack(dx)
+
+    def profile(self, x: Any, y: Any = None, *, repeats: int = 5) -> Profile:
+        """Where a batch's time goes, layer by layer; print it.
+
+        Args:
+            x: one batch.
+            y: its targets: a training step is timed then, without its update, of a compiled model;
+                else a prediction.
+            repeats: runs, of which medians are taken.
+
+        Raises:
+            ArgumentError: not compiled, or repeats < 1.
+        """
+        evaluation.check_count(self.name, "repeats", repeats)
+        if y is None:
+            arrays = self.convert_inputs(x)
+            return profile_network(self.network, arrays, None, len(arrays[0]), repeats)
+        data = self.convert(x, y, None)
+        self.prepare_training(None)
+        return profile_network(self.network, data.x, data.y, len(data.x[0]), repeats)
 
     def memory(self, batch_size: int, training: bool = True) -> dict[str, int]:
         """Bytes by purpose, and their "total", at the peak of a step on batches of this size.

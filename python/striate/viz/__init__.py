@@ -11,6 +11,7 @@ from striate.viz.feature_maps import feature_maps, plot_feature_maps
 from striate.viz.history import plot_history
 from striate.viz.kernels import plot_kernels
 from striate.viz.misclassified import plot_misclassified
+from striate.viz.profile import plot_profile
 
 __all__ = [
     "feature_maps",
@@ -21,4 +22,5 @@ __all__ = [
     "plot_history",
     "plot_kernels",
     "plot_misclassified",
+    "plot_profile",
 ]
