@@ -1,6 +1,5 @@
 """The deep networks in striate."""
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,11 +7,9 @@ from typing import Any
 
 import numpy as np
 import striate
+from memory_use import peak_bytes, resident_bytes
 from striate import _core, applications
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from memory_use import peak_bytes, resident_bytes  # noqa: E402
-from worker import serve  # noqa: E402
+from worker import serve
 
 # torchvision's variants: what the peer has.
 NETWORKS: dict[str, Callable[[], Any]] = {

@@ -4,7 +4,6 @@ The modules do what torchvision's do, in place where those do; torchvision itsel
 `build` asserts every network's number of parameters.
 """
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,11 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from memory_use import peak_bytes, resident_bytes
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from memory_use import peak_bytes, resident_bytes  # noqa: E402
-from worker import serve  # noqa: E402
+from worker import serve
 
 CLASSES = 1000
 
