@@ -1,8 +1,10 @@
 """striate and its peers, measured in turn in one run: a table, and JSON.
 
     python benchmarks/compare.py lenet5      LeNet-5: training, inference, one image
+    python benchmarks/compare.py deepnets    ResNet-50, GoogLeNet, AlexNet, VGG-16
+    python benchmarks/compare.py startup     import time and memory
 
-It takes --help, --quick (to try it out: figures mean nothing), --rounds, --threads, --peers,
+Each takes --help, --quick (to try it out: figures mean nothing), --rounds, --threads, --peers,
 --python PEER=PYTHON and --json FILE. Peers that are not installed are named and left out.
 """
 
@@ -11,10 +13,12 @@ from pathlib import Path
 
 import report
 from comparison import Effort
-from suites import lenet5
+from suites import deepnets, lenet5, startup
 
 SUITES = {
     "lenet5": lenet5,
+    "deepnets": deepnets,
+    "startup": startup,
 }
 
 
