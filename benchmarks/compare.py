@@ -3,6 +3,7 @@
     python benchmarks/compare.py lenet5      LeNet-5: training, inference, one image
     python benchmarks/compare.py deepnets    ResNet-50, GoogLeNet, AlexNet, VGG-16
     python benchmarks/compare.py startup     import time and memory
+    python benchmarks/compare.py scaling     threads, batch, image size, depth
 
 Each takes --help, --quick (to try it out: figures mean nothing), --rounds, --threads, --peers,
 --python PEER=PYTHON and --json FILE. Peers that are not installed are named and left out.
@@ -13,12 +14,13 @@ from pathlib import Path
 
 import report
 from comparison import Effort
-from suites import deepnets, lenet5, startup
+from suites import deepnets, lenet5, scaling, startup
 
 SUITES = {
     "lenet5": lenet5,
     "deepnets": deepnets,
     "startup": startup,
+    "scaling": scaling,
 }
 
 

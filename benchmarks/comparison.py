@@ -33,7 +33,7 @@ class Case:
     trial_steps, most_steps: of a trial, and of a sample at most.
     """
 
-    labels: Mapping[str, str]
+    labels: Mapping[str, Any]
     samples: int
     flops: float = 0.0
     trial_steps: int = 1

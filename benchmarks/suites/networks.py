@@ -18,6 +18,7 @@ WHAT = {"train": "training", "infer": "inference"}
 TOLERANCES = {"float32": 1e-3, "strict": 1e-3}
 LOOSE = 0.05
 CHECKED_IMAGES = 4
+MOST_STEPS = 1000
 
 
 def prepare(
@@ -97,8 +98,9 @@ def check(workers: Sequence[Worker], batch: int, precision: str, folder: Path) -
     return apart
 
 
-def case_of(labels: dict[str, str], what: str, batch: int, macs: int) -> Case:
-    return Case(labels, samples=batch, flops=float(FLOPS_A_MAC[what] * macs * batch))
+def case_of(labels: dict[str, Any], what: str, batch: int, macs: int, trial_steps: int = 1) -> Case:
+    flops = float(FLOPS_A_MAC[what] * macs * batch)
+    return Case(labels, batch, flops, trial_steps, most_steps=MOST_STEPS)
 
 
 def field(
