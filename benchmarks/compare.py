@@ -1,6 +1,7 @@
 """striate and its peers, measured in turn in one run: a table, and JSON.
 
     python benchmarks/compare.py lenet5      LeNet-5: training, inference, one image
+    python benchmarks/compare.py layers      every layer shape of five networks, each pass apart
     python benchmarks/compare.py deepnets    ResNet-50, GoogLeNet, AlexNet, VGG-16
     python benchmarks/compare.py startup     import time and memory
     python benchmarks/compare.py scaling     threads, batch, image size, depth
@@ -14,10 +15,11 @@ from pathlib import Path
 
 import report
 from comparison import Effort
-from suites import deepnets, lenet5, scaling, startup
+from suites import deepnets, layers, lenet5, scaling, startup
 
 SUITES = {
     "lenet5": lenet5,
+    "layers": layers,
     "deepnets": deepnets,
     "startup": startup,
     "scaling": scaling,

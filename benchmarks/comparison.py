@@ -12,6 +12,7 @@ same count, so the share may pass 100 %.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -89,7 +90,7 @@ def measure(fields: Iterable[Field], peak: Callable[[], float] | None, effort: E
         found = [fastest(peer, settings, case, effort) for peer, settings in peers.items()]
         chosen.append((case, [entry for entry in found if entry is not None]))
     calls: dict[Any, Callable[[], float]] = {
-        (number, entry.peer): lambda entry=entry: entry.measure(entry.steps)
+        (number, entry.peer): partial(entry.measure, entry.steps)
         for number, (_, entries) in enumerate(chosen)
         for entry in entries
     }

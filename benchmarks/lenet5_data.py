@@ -23,24 +23,32 @@ def load(data: str | None, images: int) -> tuple[Images, Labels, str]:
     """The first `images` images, their labels, and what they are.
 
     MNIST from the folder `data` (an error if it isn't there), else from where striate.datasets
-    finds it, else synthetic images: the speed is nearly the same, since nothing in training
-    depends on the pixels but which units a ReLU switches off.
+    finds it, else synthetic images, which "synthetic" asks for: the speed is nearly the same, since
+    nothing in training depends on the pixels but which units a ReLU switches off.
     """
+    if data == "synthetic":
+        return _synthetic(images)
     try:
         from striate.datasets import mnist
 
         (x, y), _ = mnist.load_data(data)
-        what = "MNIST, training set"
     except Exception as error:
         if data is not None:
             raise
         print(f"no MNIST ({type(error).__name__}), synthetic images instead; see --data")
-        random = np.random.Generator(np.random.Philox(1998))
-        x = random.integers(0, 256, size=(60_000, 28, 28), dtype=np.uint8)
-        y = random.integers(0, 10, size=60_000, dtype=np.uint8)
-        what = "synthetic: uniformly random pixels and labels"
-    x, y = x[:images], y[:images]
-    return (x[..., np.newaxis] / np.float32(255)).astype(np.float32), y.astype(np.int64), what
+        return _synthetic(images)
+    return *_as_numbers(x[:images], y[:images]), "MNIST, training set"
+
+
+def _synthetic(images: int) -> tuple[Images, Labels, str]:
+    random = np.random.Generator(np.random.Philox(1998))
+    x = random.integers(0, 256, size=(images, 28, 28), dtype=np.uint8)
+    y = random.integers(0, 10, size=images, dtype=np.uint8)
+    return *_as_numbers(x, y), "synthetic: uniformly random pixels and labels"
+
+
+def _as_numbers(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> tuple[Images, Labels]:
+    return (x[..., np.newaxis] / np.float32(255)).astype(np.float32), y.astype(np.int64)
 
 
 def weights() -> dict[str, NDArray[np.float32]]:
@@ -59,7 +67,7 @@ def save(folder: Path, x: Images, y: Labels) -> None:
     """Where the workers load them from, and the weights that all start from."""
     np.save(folder / "images.npy", x)
     np.save(folder / "labels.npy", y)
-    np.savez(folder / "weights.npz", **weights())
+    np.savez(folder / "weights.npz", allow_pickle=False, **weights())
 
 
 def folder_named(argument: str | None) -> str | None:

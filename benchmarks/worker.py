@@ -42,3 +42,11 @@ def median_seconds(call: Callable[[], Any], calls: int, warmup: int = 20) -> flo
         call()
         times.append(time.perf_counter() - start)
     return median(times)
+
+
+def mean_seconds(call: Callable[[], Any], calls: int) -> float:
+    """The time of one of so many calls in a row."""
+    start = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - start) / calls

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--infer-batch", type=int, default=256)
     parser.add_argument("--images", type=int, default=60_000, help="how many there are")
-    parser.add_argument("--data", help="folder with MNIST (default: STRIATE_DATA)")
+    parser.add_argument("--data", help='folder with MNIST (default: STRIATE_DATA), or "synthetic"')
 
 
 def give_onnx(workers: list[Worker], folder: Path) -> None:
