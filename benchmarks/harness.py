@@ -10,13 +10,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
 
-PEERS = Path(__file__).parent / "peers"
+HERE = Path(__file__).parent
+PEERS = HERE / "peers"
 Key = TypeVar("Key")
 
 
@@ -42,7 +44,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=messages,
                 text=True,
-                env=os.environ | _thread_variables(threads),
+                env=os.environ | _variables(threads),
             )
         self._pause()
 
@@ -91,9 +93,14 @@ def _last_line(log: Path) -> str:
     return next((line for line in reversed(lines) if line.strip()), "it said nothing")
 
 
-def _thread_variables(threads: int) -> dict[str, str]:
+def _variables(threads: int) -> dict[str, str]:
+    """Of a worker: how many threads its runtime takes, and where worker.py lies."""
     names = ("OMP_NUM_THREADS", "STRIATE_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
-    return dict.fromkeys(names, str(threads)) | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    paths = [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return dict.fromkeys(names, str(threads)) | {
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
 
 
 def use_cpus(threads: int | None) -> int:
@@ -123,15 +130,47 @@ def start_workers(
     workers = []
     for name in peers:
         log = folder / f"{name}.log"
-        python = chosen.get(name, sys.executable)
-        worker = Worker(name, f"{name}_{benchmark}.py", threads, log, python)
+        script = f"{name}_{benchmark}.py"
+        if not (PEERS / script).exists():
+            print(f"left out: {name}: there is no benchmarks/peers/{script}")
+            continue
+        worker = Worker(name, script, threads, log, chosen.get(name, sys.executable))
         try:
             worker.call("load", folder=str(folder), threads=threads)
             workers.append(worker)
         except PeerError as error:
-            print(f"left out: {error}")
+            print(f"left out: {error}", flush=True)
             worker.close()
     return workers
+
+
+@contextmanager
+def working(
+    peers: Sequence[str],
+    benchmark: str,
+    threads: int,
+    folder: Path,
+    pythons: Sequence[str] = (),
+) -> Iterator[list[Worker]]:
+    """`start_workers`, and their end; what a worker could not do ends the program.
+
+    Raises:
+        SystemExit: no peer could be started, or one failed.
+    """
+    workers = start_workers(peers, benchmark, threads, folder, pythons)
+    try:
+        if not workers:
+            raise SystemExit("no peer could be started")
+        yield workers
+    except PeerError as error:
+        raise SystemExit(str(error)) from error
+    finally:
+        for worker in workers:
+            worker.close()
+
+
+def versions(workers: Sequence[Worker]) -> dict[str, Any]:
+    return {worker.name: worker.call("versions") for worker in workers}
 
 
 def fma_peak(workers: Sequence[Worker]) -> Callable[[], float] | None:

@@ -3,8 +3,8 @@
     python benchmarks/memory.py [--networks resnet152,vgg19] [--batch 8] [--steps 1,3]
                                 [--threads N] [--json FILE] [--python torch=PYTHON]
 
-Networks, batch and step are those of benchmarks/deepnets.py: images of 224x224, SGD with momentum;
-PyTorch eager with channels_last tensors. Every figure has a process of its own: the most that was
+Networks and step are those of `compare.py deepnets`: images of 224x224, SGD with momentum; PyTorch
+eager with channels_last tensors. Every figure has a process of its own: the most that was
 resident until it had made the network and trained the steps, less what was resident after the
 imports. In the first step both make the momentum when the activations are gone again, so only from
 the second on the peak is that of training. Beside striate's stands what `model.memory(batch)` says
@@ -20,9 +20,9 @@ from typing import Any
 import harness
 import machine
 import report
-from deepnets import PEERS, save_batch
 from harness import PeerError
 
+PEERS = ("torch", "striate")
 NETWORKS = ("resnet152", "vgg19")
 MIB = 2**20
 
@@ -61,9 +61,10 @@ def measure(
         raise PeerError(f"{peer} could not be started")
     worker = workers[0]
     try:
-        worker.call("prepare", network=network)
+        worker.call("prepare", network=network, batch=batch)
         planned = worker.call("planned_memory", batch=batch) if peer == "striate" else None
-        worker.call("train", threads=threads, steps=steps)
+        setting = worker.call("settings", what="train")[0]
+        worker.call("train", setting=setting, threads=threads, batch=batch, steps=steps)
         found = worker.call("memory")
         versions = worker.call("versions")
     finally:
@@ -119,7 +120,6 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        save_batch(folder, arguments.batch)
         for network in arguments.networks:
             for steps in arguments.steps:
                 for peer in PEERS:

@@ -33,8 +33,8 @@ def serve(make_peer: Callable[[], Any]) -> None:
 
 
 def median_seconds(call: Callable[[], Any], calls: int, warmup: int = 20) -> float:
-    """The median time of one call, each timed on its own."""
-    for _ in range(warmup):
+    """The median time of one call, each timed on its own, after `warmup` or as many again."""
+    for _ in range(min(warmup, calls)):
         call()
     times = []
     for _ in range(calls):
@@ -42,3 +42,11 @@ def median_seconds(call: Callable[[], Any], calls: int, warmup: int = 20) -> flo
         call()
         times.append(time.perf_counter() - start)
     return median(times)
+
+
+def mean_seconds(call: Callable[[], Any], calls: int) -> float:
+    """The time of one of so many calls in a row."""
+    start = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - start) / calls

@@ -1,27 +1,34 @@
-"""The deep networks in striate."""
+"""The networks in striate."""
 
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import striate
+from batches import random_batch, sample_shape
+from memory_use import peak_bytes, resident_bytes
 from striate import _core, applications
+from striate.interop import load_torch
+from worker import serve
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from memory_use import peak_bytes, resident_bytes  # noqa: E402
-from worker import serve  # noqa: E402
-
-# torchvision's variants: what the peer has.
-NETWORKS: dict[str, Callable[[], Any]] = {
-    "alexnet": lambda: applications.AlexNet(variant="one-weird-trick"),
-    "vgg16": lambda: applications.VGG16(variant="torchvision"),
-    "vgg19": lambda: applications.VGG19(variant="torchvision"),
-    "googlenet": lambda: applications.GoogLeNet(variant="torchvision", auxiliary=False),
-    "resnet50": lambda: applications.ResNet50(variant="v1.5"),
-    "resnet152": lambda: applications.ResNet152(variant="v1.5"),
+# torchvision's variants: what the peers have.
+NETWORKS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "lenet5": (applications.LeNet5, {}),
+    "alexnet": (applications.AlexNet, {"variant": "one-weird-trick"}),
+    "vgg16": (applications.VGG16, {"variant": "torchvision"}),
+    "vgg19": (applications.VGG19, {"variant": "torchvision"}),
+    "googlenet": (applications.GoogLeNet, {"variant": "torchvision", "auxiliary": False}),
+    "resnet18": (applications.ResNet18, {}),
+    "resnet34": (applications.ResNet34, {}),
+    "resnet50": (applications.ResNet50, {"variant": "v1.5"}),
+    "resnet101": (applications.ResNet101, {"variant": "v1.5"}),
+    "resnet152": (applications.ResNet152, {"variant": "v1.5"}),
+    "resnet20": (applications.ResNet20, {}),
+    "resnet32": (applications.ResNet32, {}),
+    "resnet44": (applications.ResNet44, {}),
+    "resnet56": (applications.ResNet56, {}),
+    "resnet110": (applications.ResNet110, {}),
 }
 
 
@@ -36,17 +43,28 @@ class StriatePeer:
 
     def load(self, folder: str, threads: int) -> None:
         _core.set_num_threads(threads)
-        self.x = np.load(Path(folder, "images.npy"))
-        self.y = np.load(Path(folder, "labels.npy"))
 
-    def prepare(self, network: str) -> dict[str, int]:
-        self.model = NETWORKS[network]()
+    def prepare(
+        self, network: str, batch: int, side: int = 224, precision: str = "float32"
+    ) -> dict[str, int]:
+        make, options = NETWORKS[network]
+        self.model = make(input_shape=sample_shape(network, side), **options)
         self.model.compile(
             optimizer=striate.optimizers.SGD(0.01, momentum=0.9),
             loss="sparse_categorical_crossentropy",
+            precision=precision,
         )
-        trainable = sum(weight.size for weight in self.model.trainable_weights)
-        return {"parameters": trainable}
+        self.x, self.y = random_batch(network, batch, side)
+        return {"parameters": sum(weight.size for weight in self.model.trainable_weights)}
+
+    def load_weights(self, path: str) -> None:
+        """From PyTorch's state dict, as arrays."""
+        with np.load(path) as weights:
+            load_torch(self.model, dict(weights))
+
+    def outputs(self, path: str, batch: int) -> None:
+        """Probabilities [batch, classes]."""
+        np.save(path, self.model.predict(self.x[:batch]))
 
     def count(self) -> int:
         """Multiply-accumulates an image."""
@@ -56,21 +74,26 @@ class StriatePeer:
         return int(found.partition(":")[2].replace(",", ""))
 
     def forget(self) -> None:
-        del self.model
+        del self.model, self.x, self.y
 
-    def train(self, threads: int, steps: int) -> float:
+    def settings(self, what: str, compiled: bool = False) -> list[str]:
+        return ["train_on_batch" if what == "train" else "predict"]
+
+    def train(self, setting: str, threads: int, batch: int, steps: int) -> float:
         """Seconds a step."""
         _core.set_num_threads(threads)
+        x, y = self.x[:batch], self.y[:batch]
         start = time.perf_counter()
         for _ in range(steps):
-            self.model.train_on_batch(self.x, self.y)
+            self.model.train_on_batch(x, y)
         return (time.perf_counter() - start) / steps
 
-    def infer(self, threads: int, steps: int) -> float:
+    def infer(self, setting: str, threads: int, batch: int, steps: int) -> float:
         _core.set_num_threads(threads)
+        x = self.x[:batch]
         start = time.perf_counter()
         for _ in range(steps):
-            self.model.predict(self.x)
+            self.model.predict(x)
         return (time.perf_counter() - start) / steps
 
     def memory(self) -> dict[str, int]:

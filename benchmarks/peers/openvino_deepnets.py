@@ -1,0 +1,9 @@
+"""The networks in OpenVINO."""
+
+import openvino
+from onnx_deepnets import OnnxPeer
+from onnx_runtimes import openvino_model
+from worker import serve
+
+if __name__ == "__main__":
+    serve(lambda: OnnxPeer(openvino_model, {"openvino": openvino.__version__}))
