@@ -1,4 +1,4 @@
-"""`Model.profile` and `striate bench`: every layer has its row, and the times are those of a batch."""
+"""`Model.profile` and `striate bench`: a row a layer, and the times are those of a batch."""
 
 from pathlib import Path
 
