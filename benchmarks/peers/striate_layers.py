@@ -1,24 +1,14 @@
 """Single layers in striate: the shapes that the applications' networks have, and each pass apart.
 
-Timing one pass of one layer takes `_core.bench_layer(graph, value, batch)`: the node that makes
-`value`, bound as a training step of a network would bind it, with buffers of its own for `batch`
-samples. It gives an object with
-
-    passes        of "forward", "input gradient", "weight gradient" and "all gradients" those that
-                  the layer has: a pool has no weights, and batch normalisation makes all its
-                  gradients in one
-    run(name)     one pass over the whole batch, on as many threads as set_num_threads says
-
-Without it, only forward is there, through Network.predict.
+`_core.LayerBench` binds a layer as a training step of a network binds it, with buffers of its own for
+a batch, and makes one pass a call.
 """
 
 import json
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import striate
-from numpy.typing import NDArray
 from striate import _core, applications, layers
 from worker import mean_seconds, serve
 
@@ -64,30 +54,12 @@ class GraphOfOne:
         return int(self.graph.cost(self.value)["macs"])
 
 
-class Forward:
-    """What a core without bench_layer offers."""
-
-    def __init__(self, one: GraphOfOne, shape: list[int], batch: int):
-        self.network = _core.Network(one.graph, one.value)
-        random = np.random.Generator(np.random.Philox(2015))
-        self.x: NDArray[np.float32] = random.standard_normal((batch, *shape), dtype=np.float32)
-        # In inference, batch normalisation is another thing.
-        normalises = isinstance(one.layer, layers.BatchNormalization)
-        self.passes = [] if normalises else ["forward"]
-
-    def run(self, name: str) -> None:
-        self.network.predict(self.x)
-
-
 class StriatePeer:
     def versions(self) -> dict[str, str]:
         return {"striate": striate.__version__, "isa": _core.isa(), "compiler": _core.compiler()}
 
     def load(self, folder: str, threads: int) -> None:
         _core.set_num_threads(threads)
-
-    def has_bench_layer(self) -> bool:
-        return hasattr(_core, "bench_layer")
 
     def shapes(self, networks: list[str]) -> list[dict[str, Any]]:
         """Every distinct layer: its kind, shapes and cost, and how often each network has it."""
@@ -103,10 +75,8 @@ class StriatePeer:
     def prepare(self, shape: dict[str, Any], batch: int) -> list[str]:
         """The passes that can be timed."""
         one = GraphOfOne(shape["layer"], shape["config"], shape["input"])
-        if self.has_bench_layer():
-            self.bench: Any = _core.bench_layer(one.graph, one.value, batch)
-        else:
-            self.bench = Forward(one, shape["input"], batch)
+        wide = any(network != "lenet5" for network in shape["networks"])
+        self.bench = _core.LayerBench(one.graph, one.value, batch, wide)
         return list(self.bench.passes)
 
     def time(self, name: str, threads: int, steps: int) -> float:

@@ -7,10 +7,8 @@ call, on the number of threads that is fastest for them: all CPUs or half of the
 are channels_last. Where a library makes all gradients of a layer in one, as both do in batch
 normalisation, that is one pass.
 
-Passes of striate are there as far as the core lets them be timed: gradients need a core with
-`bench_layer` (see peers/striate_layers.py). The share of the FMA limit is of convolutions and dense
-layers, 2 FLOP a multiply-accumulate. At the end stand the geometric means of the ratios, and the
-worst rows.
+The share of the FMA limit is of convolutions and dense layers, 2 FLOP a multiply-accumulate. At the
+end stand the geometric means of the ratios, and the worst rows.
 """
 
 import argparse
@@ -178,11 +176,6 @@ def measure_all(
     striate = next((worker for worker in workers if worker.name == "striate"), None)
     if striate is None:
         raise SystemExit("layers needs striate, which knows the shapes")
-    if not striate.call("has_bench_layer"):
-        print(
-            "this build's core has no bench_layer: of striate only forward is timed, through "
-            "Network.predict, and no gradients; batch normalisation is left out"
-        )
     quick = arguments.quick
     networks = arguments.networks or (["lenet5", "alexnet"] if quick else list(NETWORKS))
     peak = harness.fma_peak(workers)

@@ -10,4 +10,5 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_used()) {
   bind_io(m);
   bind_random(m);
   bind_images(m);
+  bind_layer_bench(m);
 }
