@@ -1,7 +1,7 @@
 """Single layers in striate: the shapes that the applications' networks have, and each pass apart.
 
-`_core.LayerBench` binds a layer as a training step of a network binds it, with buffers of its own for
-a batch, and makes one pass a call.
+`_core.LayerBench` binds a layer as a training step of a network binds it, with buffers of its own,
+and makes one pass over a batch a call.
 """
 
 import json
