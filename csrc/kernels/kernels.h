@@ -162,10 +162,12 @@ struct KernelTable {
   void (*wgrad_panel)(int32_t rows, int32_t outputs, const PixelSpan* spans, int32_t span_count,
                       const float* x, int64_t x_step, const float* dy, float* dw, int64_t dw_step,
                       bool accumulate);
-  // ---- Winograd's F(4x4, 3x3), channels in lanes: kWinogradPoints numbers a tile and channel
-  // ------ Point p of channel c goes to to[p*step + c]; whole vectors are written. window: pointers
-  // to the tile's pixels, row by row, 6x6 of them (input) or 4x4 (gradient, of outputs), of which
-  // the channels first.. first + channels - 1 are taken; rows of zeros stand for pixels outside.
+
+  // ---- Winograd's F(4x4, 3x3), channels in lanes ----------------------------------------------
+  // Point p of channel c goes to to[p*step + c], kWinogradPoints of them a tile; whole vectors are
+  // written. window: pointers to the tile's pixels, row by row, 6x6 of them (input) or 4x4
+  // (gradient, of outputs), of which the channels first.. first + channels - 1 are taken; rows of
+  // zeros stand for pixels outside.
   void (*winograd_input)(const float* const* window, int32_t first, int32_t channels, float* to,
                          int64_t step);
   void (*winograd_gradient)(const float* const* window, int32_t first, int32_t channels, float* to,
@@ -181,6 +183,8 @@ struct KernelTable {
   // taps (+)= the gradient that points leave, n numbers of each.
   void (*winograd_filter_gradient)(int32_t n, const float* points, int64_t step, float* taps,
                                    int64_t tap_step, bool accumulate);
+
+  // ---- dense ----------------------------------------------------------------------------------
   // Dense weight gradient with samples in lanes: dw[i*outputs + o] (+)= sum_n x[i][n] *
   // dy_rows[n][o]; x: [inputs][kLanes]; dy_rows: [kLanes][dy_step] (transposed first with
   // samples_to_rows).

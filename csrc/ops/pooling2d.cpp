@@ -49,7 +49,7 @@ PoolPass pool_rows(const PoolPass& whole, std::int32_t first, std::int32_t end, 
   return p;
 }
 
-// Tasks of a pool within a sample, so that one is worth its start: a million numbers looked at.
+// Tasks of a pool within a sample, so that one is worth its start: 2^18 numbers looked at.
 int pool_tasks(const PoolPass& p) {
   const std::int64_t looks =
       std::int64_t{p.out_height} * p.out_width * p.inner * p.window_h * p.window_w;

@@ -16,13 +16,6 @@ constexpr int kFilterTaps = 9;
 constexpr std::int64_t kPointFloats = 3 << 16;
 constexpr std::int64_t kFewestTiles = 28, kMostTiles = 112;
 
-// A distance between rows that are read side by side: not a multiple of 4 KiB, where they would
-// share a few sets of L1.
-std::int64_t apart(std::int64_t floats) {
-  const std::int64_t aligned = align_up(floats);
-  return aligned % 256 == 0 ? aligned + 16 : aligned;
-}
-
 }  // namespace
 
 bool winograd_applies(const ConvGeometry& g) {
@@ -59,11 +52,11 @@ WinogradConv::WinogradConv(const WinogradGeometry& geometry, bool turned,
   for (int p = 0; p < panels_; ++p)
     packed_size_ = checked_add(packed_size_,
                                checked_mul(kWinogradPoints, checked_mul(g_.in_c, panel_width(p))));
-  pitch_ = apart(g_.in_c);
+  pitch_ = points_apart(g_.in_c);
   together_ =
       std::clamp(kPointFloats / (kWinogradPoints * pitch_) / 14 * 14, kFewestTiles, kMostTiles);
-  step_ = apart(together_ * pitch_);
-  product_step_ = apart(together_ * k_.channels_tile);
+  step_ = points_apart(together_ * pitch_);
+  product_step_ = points_apart(together_ * k_.channels_tile);
 }
 
 // Of whole vectors.

@@ -5,6 +5,7 @@
 // Forward and, with the kernel turned and its channels exchanged, the input gradient.
 #include <cstdint>
 
+#include "core/storage.h"
 #include "kernels/kernels.h"
 #include "ops/conv_pass.h"
 
@@ -26,6 +27,13 @@ struct WinogradGeometry {
 bool winograd_applies(const ConvGeometry& g);
 WinogradGeometry winograd_forward(const ConvGeometry& g);
 WinogradGeometry winograd_input_gradient(const ConvGeometry& g);
+
+// A distance between rows of points that are read side by side: not a multiple of 1 KiB, where a
+// few sets of L1 would hold them all.
+inline std::int64_t points_apart(std::int64_t floats) {
+  const std::int64_t aligned = align_up(floats);
+  return aligned % 256 == 0 ? aligned + kAlignFloats : aligned;
+}
 
 // Pointers to the pixels under a tile; `zeros`, a pixel, stands for what lies outside the image.
 // The window's first row and column may lie outside.

@@ -1,7 +1,6 @@
 #include "ops/winograd_step.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "ops/task_cut.h"

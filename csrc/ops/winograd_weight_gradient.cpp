@@ -17,11 +17,6 @@ constexpr std::int64_t kTogether = 64;  // tiles
 
 std::int64_t count(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }
 
-std::int64_t apart(std::int64_t floats) {
-  const std::int64_t aligned = align_up(floats);
-  return aligned % 256 == 0 ? aligned + 16 : aligned;
-}
-
 }  // namespace
 
 WinogradWeightGradient::WinogradWeightGradient(const ConvGeometry& geometry, bool shared,
@@ -37,10 +32,10 @@ WinogradWeightGradient::WinogradWeightGradient(const ConvGeometry& geometry, boo
     shares_ = {GradientShares::choose(channel_parts_ * output_parts_),
                checked_mul(9, checked_mul(g_.in_c, g_.out_c))};
   together_ = kTogether;
-  pitch_ = apart(most_channels_);
-  input_step_ = apart(together_ * pitch_);
-  gradient_step_ = apart(together_ * most_outputs_);
-  sum_step_ = apart(most_channels_ * most_outputs_);
+  pitch_ = points_apart(most_channels_);
+  input_step_ = points_apart(together_ * pitch_);
+  gradient_step_ = points_apart(together_ * most_outputs_);
+  sum_step_ = points_apart(most_channels_ * most_outputs_);
 }
 
 std::int64_t WinogradWeightGradient::scratch_floats() const {

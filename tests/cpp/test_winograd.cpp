@@ -185,7 +185,7 @@ void in_doubles(const WinogradCase& c, Doubles* y, Doubles* dx, Doubles* dw) {
 }
 
 TEST(Winograd, RoundingStaysWithinItsBound) {
-  // A direct sum's error is a tenth of this. Measured: 0.5 to 2e-6.
+  // Measured, all tables, the first case: 0.66 to 1.04e-6.
   constexpr double kBound = 5e-6;
   for (int seed = 0; seed < case_count(12); ++seed) {
     CaseRandom r(static_cast<std::uint64_t>(seed) + 60000);
