@@ -4,7 +4,7 @@
 // bands and tasks are included, packing is not. Winograd's points count as the sum over taps.
 //   g++ -std=c++17 -O2 -Icsrc -Icsrc/include benchmarks/kernels/bench_conv_steps.cpp
 //       build/csrc/libstriate.a -fopenmp -o /tmp/bench_conv_steps
-//   /tmp/bench_conv_steps [network [isa [batch]]]
+//   /tmp/bench_conv_steps [network [isa [batch]]]         isa: also bfloat16
 // The last line of a network weighs its layers by how often they occur.
 #include <algorithm>
 #include <cstdint>
@@ -95,7 +95,8 @@ Storage numbers(std::int64_t n) {
 // One layer with everything it runs on.
 class Bench {
  public:
-  Bench(const Layer& layer, const KernelTable& table, std::int64_t batch)
+  Bench(const Layer& layer, const KernelTable& table, const Bfloat16Kernels* bfloat16,
+        std::int64_t batch)
       : batch_(batch), in_{layer.side, layer.side, layer.channels} {
     Conv2DOptions o;
     o.filters = layer.outputs;
@@ -115,6 +116,8 @@ class Bench {
     bind.kernels = &table;
     bind.wide = true;
     bind.winograd = true;
+    bind.bfloat16 = bfloat16;
+    bind.keeps_packs = false;
     step_ = op_->bind(bind);
     const Shape kernel = op_->parameters({in_})[0].shape;
     x_ = numbers(batch * in_.size());
@@ -208,13 +211,14 @@ class Bench {
   const float* params_[1];
 };
 
-void bench(const NetworkLayers& network, const KernelTable& table, std::int64_t batch) {
+void bench(const NetworkLayers& network, const KernelTable& table, const Bfloat16Kernels* bfloat16,
+           std::int64_t batch) {
   constexpr int kRounds = 3;
   double weighted[3] = {}, at_limit = 0;
-  std::printf("%s, %s, batch %d%14s%22s%22s\n", network.name, table.isa, static_cast<int>(batch),
-              "forward", "input gradient", "weight gradient");
+  std::printf("%s, %s, batch %d%14s%22s%22s\n", network.name, bfloat16 ? "bfloat16" : table.isa,
+              static_cast<int>(batch), "forward", "input gradient", "weight gradient");
   for (const Layer& layer : network.layers) {
-    const Bench b(layer, table, batch);
+    const Bench b(layer, table, bfloat16, batch);
     double best[3] = {1e9, 1e9, 1e9}, limit = 0;
     for (int i = 0; i < kRounds; ++i) {
       double flops = 0;
@@ -247,11 +251,13 @@ void bench(const NetworkLayers& network, const KernelTable& table, std::int64_t 
 int main(int argc, char** argv) {
   const char* isa = argc > 2 ? argv[2] : choose_kernels(nullptr).isa;
   const std::int64_t batch = argc > 3 ? std::atoi(argv[3]) : 16;
+  const bool pairs = std::strcmp(isa, "bfloat16") == 0 && bfloat16_kernels();
   for (int i = 0; i < kIsaCount; ++i) {
     const KernelTable* t = kernel_table(static_cast<Isa>(i));
-    if (!t || std::strcmp(isa, t->isa) != 0) continue;
+    if (!t || std::strcmp(pairs ? "avx512" : isa, t->isa) != 0) continue;
     for (const NetworkLayers& n : networks())
-      if (argc < 2 || std::strcmp(argv[1], n.name) == 0) bench(n, *t, batch);
+      if (argc < 2 || std::strcmp(argv[1], n.name) == 0)
+        bench(n, *t, pairs ? bfloat16_kernels() : nullptr, batch);
   }
   return 0;
 }

@@ -17,12 +17,14 @@ using namespace py::literals;
 namespace striate::bindings {
 namespace {
 
-const char* precision_name(Precision p) { return p == Precision::kStrict ? "strict" : "float32"; }
+const char* precision_name(Precision p) {
+  return p == Precision::kStrict ? "strict" : p == Precision::kBfloat16 ? "bfloat16" : "float32";
+}
 
 Precision precision_of(const std::string& name) {
-  for (Precision p : {Precision::kFloat32, Precision::kStrict})
+  for (Precision p : {Precision::kFloat32, Precision::kStrict, Precision::kBfloat16})
     if (name == precision_name(p)) return p;
-  throw ValueError("precision is \"float32\" or \"strict\", not \"" + name + "\"");
+  throw ValueError("precision is \"float32\", \"strict\" or \"bfloat16\", not \"" + name + "\"");
 }
 
 template <BatchLoss (Network::*Call)(const Batch&, const std::vector<float*>&)>

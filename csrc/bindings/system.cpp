@@ -19,6 +19,7 @@ void bind_system(py::module_& m) {
   m.attr("__version__") = STRIATE_VERSION;
   m.def("isa", &isa);
   m.def("available_isas", &available_isas);
+  m.def("has_bfloat16", &has_bfloat16);
   m.def("num_threads", &num_threads);
   m.def("thread_reason", [] { return default_threads().reason; });
   m.def("set_num_threads", &set_num_threads, "threads"_a);

@@ -67,6 +67,8 @@ class PlanBuilder {
     bind.kernels = &kernels_;
     bind.wide = options_.blocking.wide;
     bind.winograd = options_.winograd;
+    if (options_.blocking.wide || fold_) bind.bfloat16 = options_.bfloat16;
+    bind.keeps_packs = plan_.packs_persist;
     bind.folds = s.folded >= 0;
     bind.training = options_.training && !frozen(s.node);
     PlannedStep p;

@@ -39,6 +39,7 @@ struct PlanOptions {
   bool all_parameters = false;  // ... of the frozen ones too
   bool input_gradient = false;
   bool winograd = false;                            // 3x3 convolutions may run on Winograd's points
+  const Bfloat16Kernels* bfloat16 = nullptr;        // for products where it pays; null: float32
   const std::vector<OutputLoss>* losses = nullptr;  // by output; null: prediction
   Blocking blocking{};
   // Blocks of the batch, for wide networks' gradients: such a plan is for batches of one size, and

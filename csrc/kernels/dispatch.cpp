@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 
+#include "kernels/bfloat16.h"
 #include "striate/error.h"
 
 namespace striate {
@@ -19,6 +20,9 @@ extern const KernelTable kTable;
 }
 namespace avx512 {
 extern const KernelTable kTable;
+}
+namespace avx512_bf16 {
+extern const Bfloat16Kernels kTable;
 }
 namespace neon {
 extern const KernelTable kTable;
@@ -68,6 +72,16 @@ const KernelTable& choose_kernels(const char* requested) {
   throw ValueError("STRIATE_ISA is \"" + std::string(requested) +
                    "\"; expected one of the levels that this build and this CPU offer: " + names +
                    " (unset it to use the best)");
+}
+
+const Bfloat16Kernels* bfloat16_kernels() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool whole = &kernels() == kernel_table(Isa::kAvx512);
+  return whole && __builtin_cpu_supports("avx512bf16") ? &avx512_bf16::kTable : nullptr;
+#else
+  return nullptr;
+#endif
 }
 
 const KernelTable& kernels() {

@@ -8,8 +8,8 @@ namespace {
 // Whole vectors: a pixel's stores are aligned, and nothing of its neighbours is written over.
 constexpr int32_t kWgradColumn = (kMostByGroup[1] + kWidth - 1) / kWidth * kWidth;
 
-void wgrad_pack_x(const float* x, int64_t x_col, int32_t pixels, const int32_t* rows, int32_t tiles,
-                  float* to, int64_t tile_step) {
+inline void wgrad_pack_x(const float* x, int64_t x_col, int32_t pixels, const int32_t* rows,
+                         int32_t tiles, float* to, int64_t tile_step) {
   for (int32_t t = 0; t < tiles; ++t, to += tile_step) {
     for (int32_t m = 0; m < rows[t]; m += kWidth) {
       const Tail some = tail(static_cast<int>(least(kWidth, rows[t] - m)));
@@ -23,7 +23,8 @@ void wgrad_pack_x(const float* x, int64_t x_col, int32_t pixels, const int32_t* 
   }
 }
 
-void wgrad_pack_dy(const float* dy, int64_t dy_col, int32_t pixels, int32_t outputs, float* to) {
+inline void wgrad_pack_dy(const float* dy, int64_t dy_col, int32_t pixels, int32_t outputs,
+                          float* to) {
   constexpr int32_t kPanel = kChannelVectors * kWidth;
   for (int32_t p = 0; p < pixels; ++p) {
     const float* const from = dy + p * dy_col;

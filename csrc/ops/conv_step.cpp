@@ -8,6 +8,7 @@
 #include "ops/conv_weight_gradient.h"
 #include "ops/epilogue.h"
 #include "ops/packed_passes.h"
+#include "ops/pairs.h"
 #include "ops/task_cut.h"
 
 namespace striate {
@@ -26,15 +27,13 @@ class ConvStep : public Step {
         k_(*o.kernels),
         samples_layout_(o.layout == Layout::kSamples),
         position_floats_(samples_layout_ ? kLanes : 1),
+        pairs_(!samples_layout_ && mask_.empty() && pairs_apply(g) ? o.bfloat16 : nullptr),
         x_padding_(forward_padding(g)),
-        dy_padding_(input_gradient_padding(g)),
         cut_(o.cut ? cut_of(g, k_) : TaskCut{1, 1}),
         adds_(o.adds),
         floor_(o.relu ? 0.0f : -std::numeric_limits<float>::infinity()),
-        forward_(one(forward_pass(g, x_padding_)), x_padding_, g.groups, o.layout, k_,
-                 static_cast<std::int32_t>(cut_.row_parts)),
-        input_gradient_(input_gradient_passes(g, dy_padding_), dy_padding_, g.groups, o.layout,
-                        k_) {
+        forward_(forward_passes(o)),
+        input_gradient_(backward_passes(o)) {
     backward_reads_x = true;
     packed_size = forward_.packed_size();
     packed_backward_size = input_gradient_.packed_size();
@@ -45,13 +44,14 @@ class ConvStep : public Step {
       task_scratch_size = forward_.scratch_floats();
     }
     if (o.wide && mask_.empty() && !samples_layout_) {
-      whole_gradient_ = std::make_unique<ConvWeightGradient>(g, k_);
+      whole_gradient_ = std::make_unique<ConvWeightGradient>(g, k_, pairs_);
       gradient_tasks = whole_gradient_->tasks() + (bias ? 1 : 0);
       task_scratch_size = whole_gradient_->scratch_floats();
       gradient_shares_size = whole_gradient_->shares().floats();
       gradient_sum_tasks = whole_gradient_->shares().sum_tasks();
       return;
     }
+    if (pairs_) return;  // no gradients
     const std::int64_t images = samples_layout_ ? 1 : o.block_samples;
     x_floats_ = align_up(x_padding_.positions() * position_floats_);
     // Small images of a block are summed in one go, so that their copies are all kept.
@@ -64,7 +64,9 @@ class ConvStep : public Step {
   }
 
   const char* method() const override {
-    return samples_layout_ ? "direct, samples in lanes" : "direct, channels in lanes";
+    return samples_layout_ ? "direct, samples in lanes"
+           : pairs_        ? "direct, pairs of bfloat16"
+                           : "direct, channels in lanes";
   }
   void pack(const PackArgs& a) const override {
     (a.backward ? input_gradient_ : forward_).pack(a.params[0], a.task, pack_tasks, a.packed);
@@ -114,10 +116,24 @@ class ConvStep : public Step {
   }
 
  private:
-  static std::vector<ConvPassTables> one(ConvPassTables tables) {
-    std::vector<ConvPassTables> v;
-    v.push_back(std::move(tables));
-    return v;
+  PackedPasses forward_passes(const StepOptions& o) const {
+    const auto row_parts = static_cast<std::int32_t>(cut_.row_parts);
+    std::vector<ConvPassTables> passes;
+    if (!pairs_) {
+      passes.push_back(forward_pass(g_, x_padding_));
+      return {std::move(passes), x_padding_, g_.groups, o.layout, k_, row_parts};
+    }
+    const ConvGeometry even = with_even_channels(g_);
+    const ColumnPadding padding = forward_padding(even);
+    passes.push_back(in_pairs(forward_pass(even, padding), g_.group_in()));
+    return {std::move(passes), in_pairs(padding), g_.c, g_.groups, k_, *pairs_, row_parts};
+  }
+  PackedPasses backward_passes(const StepOptions& o) const {
+    const ColumnPadding padding = input_gradient_padding(g_);
+    std::vector<ConvPassTables> passes = input_gradient_passes(g_, padding);
+    if (!pairs_) return {std::move(passes), padding, g_.groups, o.layout, k_};
+    for (ConvPassTables& t : passes) t = in_pairs(std::move(t), g_.group_out());
+    return {std::move(passes), in_pairs(padding), g_.oc, g_.groups, k_, *pairs_};
   }
   static TaskCut cut_of(const ConvGeometry& g, const KernelTable& k) {
     const std::int64_t weights = g.kh * g.kw * g.group_in() * g.oc;
@@ -215,7 +231,8 @@ class ConvStep : public Step {
   const KernelTable& k_;
   bool samples_layout_;
   std::int64_t position_floats_;
-  ColumnPadding x_padding_, dy_padding_;
+  const Bfloat16Kernels* pairs_;  // null: products of floats
+  ColumnPadding x_padding_;
   TaskCut cut_;
   bool adds_;
   float floor_;

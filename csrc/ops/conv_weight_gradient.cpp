@@ -27,13 +27,15 @@ std::int64_t floor_div(std::int64_t a, std::int64_t b) {
 
 }  // namespace
 
-ConvWeightGradient::ConvWeightGradient(const ConvGeometry& g, const KernelTable& k)
-    : g_(g), k_(k), shares_(1, 0) {
+ConvWeightGradient::ConvWeightGradient(const ConvGeometry& g, const KernelTable& k,
+                                       const Bfloat16Kernels* pairs)
+    : g_(g), k_(k), pairs_(pairs), shares_(1, 0) {
   const bool whole_row = g.groups == 1 && (g.dilation.w == 1 || g.kw == 1);
   runs_ = whole_row ? g.kh : g.kh * g.kw;
   run_length_ = (whole_row ? g.kw : 1) * g.group_in();
-  in_place_ = g.kh == 1 && g.kw == 1 && g.strides.h == 1 && g.strides.w == 1 && g.oh == g.h &&
-              g.ow == g.w && g.c <= kMostInPlace;
+  matrix_ =
+      g.kh == 1 && g.kw == 1 && g.strides.h == 1 && g.strides.w == 1 && g.oh == g.h && g.ow == g.w;
+  in_place_ = matrix_ && !pairs && g.c <= kMostInPlace;
   tile_step_ = align_up(kPixels * k_.wgrad_column);
   const TaskCut best = choose_cut();
   const std::int64_t depth = runs_ * run_length_;
@@ -143,11 +145,25 @@ void ConvWeightGradient::each_row(const Pixels& block, Body body) const {
 
 void ConvWeightGradient::pack_x(const Task& task, const Pixels& block, const float* x, float* to,
                                 float* window) const {
+  if (pairs_ && matrix_) {
+    for (const Part& p : task.parts)
+      pairs_->wgrad_pack_x(x + block.first * g_.c + p.x, g_.c,
+                           static_cast<std::int32_t>(block.end - block.first),
+                           task.tile_rows.data() + p.first_tile, p.tiles,
+                           to + p.first_tile * tile_step_, tile_step_);
+    return;
+  }
   each_row(block, [&](std::int64_t at, std::int64_t n, std::int64_t oh, std::int64_t column,
                       std::int64_t columns) {
     for (const Part& p : task.parts) {
       const std::int64_t h = input_row(p, oh);
-      if (h < 0 || h >= g_.h) continue;
+      if (h < 0 || h >= g_.h) {
+        // Spans leave it out; but pairs of pixels may reach across a span's end.
+        for (std::int32_t t = 0; pairs_ && t < p.tiles; ++t)
+          std::fill_n(to + (p.first_tile + t) * tile_step_ + at * k_.wgrad_column,
+                      columns * k_.wgrad_column, 0.0f);
+        continue;
+      }
       const PackedRow row{&p, x + (n * g_.h + h) * g_.w * g_.c, at - column,
                           task.tile_rows.data() + p.first_tile, to + p.first_tile * tile_step_};
       const std::int64_t end = column + columns;
@@ -161,6 +177,12 @@ void ConvWeightGradient::pack_x(const Task& task, const Pixels& block, const flo
       pack_clipped(row, inside_end, end, window);
     }
   });
+}
+
+// In place; a last pixel without a neighbour gets one of zeros.
+void ConvWeightGradient::pair_tile(std::int64_t pixels, float* tile) const {
+  if (pixels % 2) std::fill_n(tile + pixels * k_.wgrad_column, k_.wgrad_column, 0.0f);
+  pairs_->pair_rows(panel_rows(pixels), k_.wgrad_column, tile, tile);
 }
 
 // Columns begin to end - 1, whose windows reach beyond the row: zeros there.
@@ -181,6 +203,8 @@ void ConvWeightGradient::pack_clipped(const PackedRow& row, std::int64_t begin, 
 // The pixels of the block whose window has the part's row inside the image.
 void ConvWeightGradient::find_spans(const Part& p, const Pixels& block,
                                     std::vector<PixelSpan>* spans) const {
+  if (pairs_)
+    return spans->push_back({0, static_cast<std::int32_t>(panel_rows(block.end - block.first))});
   bool open = false;
   each_row(block, [&](std::int64_t at, std::int64_t, std::int64_t oh, std::int64_t,
                       std::int64_t columns) {
@@ -231,20 +255,22 @@ void ConvWeightGradient::run(int number, std::int64_t samples, const float* x, c
   const std::int64_t first_block = blocks * share / shares_.count();
   const std::int64_t end_block = blocks * (share + 1) / shares_.count();
   if (first_block == end_block) return clear(task, dw);
+  const auto panel = pairs_ ? pairs_->wgrad_panel : k_.wgrad_panel;
+  const auto pack_dy = pairs_ ? pairs_->wgrad_pack_dy : k_.wgrad_pack_dy;
   std::vector<PixelSpan> spans;
   std::vector<std::size_t> first_span;
   for (std::int64_t b = first_block; b < end_block; ++b) {
     const Pixels block{pixels * b / blocks, pixels * (b + 1) / blocks};
     const auto count = static_cast<std::int32_t>(block.end - block.first);
-    k_.wgrad_pack_dy(dy + block.first * g_.oc + task.first_output, g_.oc, count,
-                     static_cast<std::int32_t>(outputs), panels);
+    pack_dy(dy + block.first * g_.oc + task.first_output, g_.oc, count,
+            static_cast<std::int32_t>(outputs), panels);
     const bool packed = !in_place_ || order == 2;
     if (packed) pack_x(task, block, x, tiles, window);
-    if (order == 2)
-      for (std::size_t t = 0; t < task.tile_rows.size(); ++t) {
-        float* tile = tiles + static_cast<std::int64_t>(t) * tile_step_;
-        k_.multiply(std::int64_t{count} * k_.wgrad_column, tile, tile, tile);
-      }
+    for (std::size_t t = 0; t < task.tile_rows.size(); ++t) {
+      float* tile = tiles + static_cast<std::int64_t>(t) * tile_step_;
+      if (order == 2) k_.multiply(std::int64_t{count} * k_.wgrad_column, tile, tile, tile);
+      if (pairs_ && !matrix_) pair_tile(count, tile);
+    }
     spans.clear();
     first_span.clear();
     for (const Part& p : task.parts) {
@@ -266,13 +292,12 @@ void ConvWeightGradient::run(int number, std::int64_t samples, const float* x, c
           const std::int32_t rows = task.tile_rows[static_cast<std::size_t>(t)];
           ahead_dy.some();
           ahead_x.some();
-          k_.wgrad_panel(
-              rows,
-              static_cast<std::int32_t>(std::min<std::int64_t>(outputs - o, k_.channels_tile)),
-              spans.data() + first_span[i],
-              static_cast<std::int32_t>(first_span[i + 1] - first_span[i]),
-              packed ? tiles + t * tile_step_ : in_place, packed ? k_.wgrad_column : g_.c,
-              panels + o * count, to, g_.oc, accumulate || b > first_block);
+          panel(rows,
+                static_cast<std::int32_t>(std::min<std::int64_t>(outputs - o, k_.channels_tile)),
+                spans.data() + first_span[i],
+                static_cast<std::int32_t>(first_span[i + 1] - first_span[i]),
+                packed ? tiles + t * tile_step_ : in_place, packed ? k_.wgrad_column : g_.c,
+                panels + o * panel_rows(count), to, g_.oc, accumulate || b > first_block);
           to += rows * g_.oc;
           in_place += rows;
         }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/bfloat16.h"
 #include "kernels/kernels.h"
 #include "ops/ahead.h"
 #include "ops/conv_pass.h"
@@ -15,7 +16,9 @@ namespace striate {
 
 class ConvWeightGradient {
  public:
-  ConvWeightGradient(const ConvGeometry& geometry, const KernelTable& kernels);
+  // pairs: both sides are rounded to bfloat16 when they are packed, two pixels a word; or null.
+  ConvWeightGradient(const ConvGeometry& geometry, const KernelTable& kernels,
+                     const Bfloat16Kernels* pairs);
 
   // Each makes some rows and outputs of a group's dW, of all pixels or a share of them; the cut
   // depends on shapes and ISA alone.
@@ -23,7 +26,7 @@ class ConvWeightGradient {
   const GradientShares& shares() const { return shares_; }
   std::int64_t scratch_floats() const;  // of run()
   // x, dy: [samples][H][W][C]. dw is overwritten or, with accumulate, added to; where there are
-  // shares, they are written instead. order 2: x squared.
+  // shares, they are written instead. order 2: x squared (never in pairs).
   void run(int task, std::int64_t samples, const float* x, const float* dy, int order,
            bool accumulate, float* scratch, float* shares, float* dw) const;
 
@@ -76,11 +79,15 @@ class ConvWeightGradient {
                      std::int64_t calls) const;
   void clear(const Task& task, float* dw) const;  // of a share without pixels
   void find_spans(const Part& p, const Pixels& block, std::vector<PixelSpan>* spans) const;
+  // Rows of a block's panel or tile: pixels, or pairs of them.
+  std::int64_t panel_rows(std::int64_t pixels) const { return pairs_ ? (pixels + 1) / 2 : pixels; }
+  void pair_tile(std::int64_t pixels, float* tile) const;
 
   ConvGeometry g_;
   const KernelTable& k_;
+  const Bfloat16Kernels* pairs_;
   std::int64_t runs_, run_length_, tile_step_;
-  bool in_place_;            // x is the matrix already
+  bool matrix_, in_place_;   // x is the matrix already; and read where it lies
   std::vector<Task> tasks_;  // of a share
   GradientShares shares_;
 };

@@ -260,8 +260,10 @@ class DenseWide final : public DenseStep {
 }  // namespace
 
 std::unique_ptr<Step> bind_dense(DenseShape shape, const StepOptions& options) {
-  if (options.wide && options.layout == Layout::kChannels)
-    return std::make_unique<DenseWide>(std::move(shape), options);
+  const bool wide = options.wide && options.layout == Layout::kChannels;
+  if (wide && options.bfloat16 && options.keeps_packs && shape.weight_mask.empty())
+    return bind_dense_pairs(std::move(shape), options);
+  if (wide) return std::make_unique<DenseWide>(std::move(shape), options);
   if (options.layout == Layout::kSamples)
     return std::make_unique<DenseSamples>(std::move(shape), options);
   return std::make_unique<DenseChannels>(std::move(shape), options);

@@ -15,5 +15,7 @@ struct DenseShape {
 };
 
 std::unique_ptr<Step> bind_dense(DenseShape shape, const StepOptions& options);
+// For inference of wide networks, where options.bfloat16 is there (ops/dense_pairs.cpp).
+std::unique_ptr<Step> bind_dense_pairs(DenseShape shape, const StepOptions& options);
 
 }  // namespace striate

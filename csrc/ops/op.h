@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/bfloat16.h"
 #include "kernels/kernels.h"
 #include "striate/initializer.h"
 #include "striate/ops.h"
@@ -170,7 +171,11 @@ struct StepOptions {
   bool applied = false;   // the maker of x applied this activation: y has its values already
   bool cut = false;       // inference of few samples: what takes long is cut within a sample
   bool winograd = false;  // 3x3 convolutions may run on Winograd's points: rounded otherwise
-  bool folds = false;     // another layer's scale and offset come with the weights: bias is there
+  // Products of bfloat16 where they are faster; null: float32. Never where gradients are made block
+  // by block (narrow networks): those are sums over few pixels.
+  const Bfloat16Kernels* bfloat16 = nullptr;
+  bool keeps_packs = true;  // what pack() makes stays until parameters change
+  bool folds = false;       // another layer's scale and offset come with the weights: bias is there
 };
 
 class Op {
@@ -196,8 +201,10 @@ class Op {
                     float* offset) const;
   virtual bool is_relu() const { return false; }
   virtual bool is_add() const { return false; }
-  // Steps may be bound with StepOptions' relu; channels in lanes with its adds, too.
+  // Steps may be bound with StepOptions' relu; channels in lanes with its adds, too. Where
+  // takes_relu_backward, backward goes through both as well, in either layout.
   virtual bool takes_relu() const { return false; }
+  virtual bool takes_relu_backward() const { return false; }
   virtual bool takes_add(const std::vector<Shape>& inputs) const;
   // y is linear in the kernel, params[0], whose last axis is y's: a scale and an offset of y's
   // channels can be folded into the weights.

@@ -6,6 +6,7 @@
 
 #include "ops/conv_pass.h"
 #include "ops/op.h"
+#include "ops/pairs.h"
 
 namespace striate {
 
@@ -21,6 +22,11 @@ class PackedPasses {
   PackedPasses(std::vector<ConvPassTables> passes, const ColumnPadding& padding,
                std::int64_t groups, Layout layout, const KernelTable& kernels,
                std::int32_t row_parts = 1);
+  // Products of bfloat16, channels in lanes: passes and padding on pairs (pairs.h) of x, which has
+  // `channels` floats a pixel and is rounded band by band.
+  PackedPasses(std::vector<ConvPassTables> passes, const ColumnPadding& padding,
+               std::int64_t channels, std::int64_t groups, const KernelTable& kernels,
+               const Bfloat16Kernels& pairs, std::int32_t row_parts = 1);
 
   std::int64_t packed_size() const { return packed_size_; }        // floats
   std::int64_t scratch_floats() const { return scratch_floats_; }  // of run()
@@ -38,7 +44,10 @@ class PackedPasses {
                 const float* packed, const Epilogue& epilogue, float* scratch, float* y) const;
 
  private:
+  void add(std::vector<ConvPassTables> passes, std::int64_t most, std::int32_t row_parts);
+  bool copies() const { return pairs_ || padding_.needed(); }
   int tile(const ConvPass& pass) const;
+  const float* band_of_x(const Band& band, const float* image, float* scratch) const;
   void run_band(const PackedPass& p, const Band& band, std::int32_t first, std::int32_t end,
                 const float* x, const float* packed, const Epilogue& epilogue, float* scratch,
                 float* y) const;
@@ -47,6 +56,8 @@ class PackedPasses {
   ColumnPadding padding_;
   std::int64_t groups_;
   const KernelTable& k_;
+  const Bfloat16Kernels* pairs_;  // null: floats
+  std::int64_t channels_;         // of x, where pairs are made of them
   bool samples_layout_;
   std::int64_t position_floats_, packed_size_ = 0, scratch_floats_ = 0;
   std::vector<PackedPass> passes_;

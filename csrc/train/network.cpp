@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "striate/error.h"
+#include "striate/system.h"
 #include "striate/threads.h"
 #include "train/network_state.h"
 
@@ -156,6 +157,9 @@ void Network::set_iterations(std::int64_t iterations) {
 std::uint32_t Network::samples_seen() const { return s_->samples_seen; }
 void Network::set_samples_seen(std::uint32_t samples) { s_->samples_seen = samples; }
 void Network::set_precision(Precision precision) {
+  if (precision == Precision::kBfloat16 && !has_bfloat16())
+    throw ValueError("precision bfloat16 needs a CPU with AVX512-BF16 and its kernels; in use is " +
+                     isa());
   const std::lock_guard<std::mutex> lock(s_->busy);
   if (precision == s_->precision) return;
   s_->precision = precision;

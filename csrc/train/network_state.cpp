@@ -55,6 +55,8 @@ PlanOptions Network::State::plan_options(PlanPurpose purpose, std::int64_t batch
   o.all_parameters = o.input_gradient = gradients;
   // Squared weights and activations, in small networks: not worth passes of its own.
   o.winograd = precision != Precision::kStrict && purpose != PlanPurpose::kCurvature;
+  if (precision == Precision::kBfloat16 && purpose != PlanPurpose::kCurvature)
+    o.bfloat16 = bfloat16_kernels();
   o.losses = purpose == PlanPurpose::kPredict ? nullptr : &compiled_losses();
   o.blocking = choose_blocking(graph, outputs, table.floats(), batch);
   o.blocking.cut &= !o.training && !o.gradients();

@@ -5,7 +5,7 @@
 #include <chrono>
 
 #include "core/parallel.h"
-#include "kernels/kernels.h"
+#include "kernels/bfloat16.h"
 #include "striate/error.h"
 
 namespace striate {
@@ -18,6 +18,8 @@ std::vector<std::string> available_isas() {
     if (const KernelTable* t = kernel_table(static_cast<Isa>(i))) names.push_back(t->isa);
   return names;
 }
+
+bool has_bfloat16() { return bfloat16_kernels() != nullptr; }
 
 std::string compiler() {
 #if defined(__clang__)

@@ -72,6 +72,8 @@ struct RunOptions {
   int order = 1;            // 2: params are squares
   bool folds = false;       // params have a bias, whether the op has one or not
   bool winograd = false;    // 3x3 convolutions on Winograd's points, where they are faster
+  const Bfloat16Kernels* bfloat16 = nullptr;
+  bool keeps_packs = true;
 };
 
 inline std::vector<const KernelTable*> available_tables() {

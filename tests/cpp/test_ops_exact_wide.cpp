@@ -124,6 +124,13 @@ void check(WideCase c, CaseRandom& r, int seed) {
     expect_same(WideRun(c.step, *t, block, options).run(), want,
                 describe(c, t->isa, order) + " block " + std::to_string(block));
   }
+  if (order == 2 || !bfloat16_kernels()) return;
+  // Integers up to 256 are bfloat16 numbers.
+  options.bfloat16 = bfloat16_kernels();
+  options.keeps_packs = false;
+  const int block = static_cast<int>(r.between(1, std::min(c.step.samples, kLanes)));
+  expect_same(WideRun(c.step, *kernel_table(Isa::kAvx512), block, options).run(), want,
+              describe(c, "bfloat16", order) + " block " + std::to_string(block));
 }
 
 TEST(OpsExactWide, Conv2DBySlices) {

@@ -20,6 +20,8 @@ class WideRun {
     bind.wide = true;
     bind.folds = options.folds;
     bind.winograd = options.winograd;
+    bind.bfloat16 = options.bfloat16;
+    bind.keeps_packs = options.keeps_packs;
     step_ = c.op->bind(bind);
     for (const auto& p : c.params) params_.push_back(p.data());
   }

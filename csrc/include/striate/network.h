@@ -46,10 +46,14 @@ struct MemoryUse {
   }
 };
 
-// How products may be rounded; storage is float32.
+// How products may be rounded. Parameters, activations and gradients are float32 in all of them.
 enum class Precision {
   kFloat32,  // 3x3 convolutions of stride 1 may use Winograd's F(4x4, 3x3): some 1e-6 of the range
   kStrict,   // every convolution is the sum over its taps
+  // As kFloat32, but the other convolutions round both factors of a product to bfloat16 (8 bits of
+  // mantissa) and sum in float32: forward and both gradients in networks of 2^21 parameters and
+  // more, in inference of all, dense layers' included. Needs a CPU with AVX512-BF16.
+  kBfloat16,
 };
 
 // What one layer took of a batch.
@@ -121,7 +125,8 @@ class Network {
   // Samples trained, modulo 2^32: with the seed, what the next batch's dropout masks depend on.
   std::uint32_t samples_seen() const;
   void set_samples_seen(std::uint32_t samples);
-  // May change at any time; a step's results depend on it as they do on the ISA.
+  // May change at any time; a step's results depend on it as they do on the ISA. Throws ValueError
+  // for kBfloat16 where has_bfloat16() (system.h) is false.
   void set_precision(Precision precision);
   Precision precision() const;
   void set_check_numerics(bool on);
