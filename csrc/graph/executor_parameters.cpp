@@ -16,9 +16,9 @@ void Executor::fold(const PlannedStep& s, const ParameterView& params) const {
                                            bias);
   const auto channels = static_cast<std::int32_t>(s.folded_channels);
   kernels_.channel_affine_channels(s.folded_kernel / s.folded_channels, channels, scale.data(),
-                                   nullptr, own[0], kernel);
+                                   own[0], {}, kernel);
   if (s.parameter_count > 1)  // a bias of the layer's own
-    kernels_.channel_affine_channels(1, channels, scale.data(), bias, own[1], bias);
+    kernels_.channel_affine_channels(1, channels, scale.data(), own[1], {bias}, bias);
 }
 
 void Executor::pack_step(const PlannedStep& s, bool backward, int task, const ParameterView& params,

@@ -78,11 +78,24 @@ void fold_normalizations(Draft* d) {
   }
 }
 
-// An Add of two values of one shape is done by the convolution that makes the later of them.
-void fuse_adds(const Graph& graph, Draft* d) {
+bool only_into_relu(const Draft& d, ValueId value) {
+  if (d.uses(value) != 1) return false;
+  return std::any_of(d.items.begin(), d.items.end(), [&](const Item& reader) {
+    return reader.op->is_relu() && reader.inputs[0] == value;
+  });
+}
+
+// Where gradients flow, what takes a ReLU in goes back through it; the rest are fused forward
+// alone.
+enum class Fusion { kInference, kBothWays, kForwardOfTraining };
+
+// An Add of two values of one shape is done by the step that makes the later of them; both ways
+// only together with a ReLU behind it, for an Add's own backward costs nothing.
+void fuse_adds(const Graph& graph, Fusion fusion, Draft* d) {
   for (std::size_t i = d->items.size(); i-- > 0;) {
     const Item add = d->items[i];
     if (!add.op->is_add() || add.inputs.size() != 2 || add.inputs[0] == add.inputs[1]) continue;
+    if (fusion == Fusion::kBothWays && !only_into_relu(*d, add.output)) continue;
     const std::size_t makers[2] = {d->maker(add.inputs[0]), d->maker(add.inputs[1])};
     // An input of the network comes before all that is made.
     const auto place = [&](int k) { return makers[k] == d->items.size() ? 0 : makers[k] + 1; };
@@ -93,6 +106,7 @@ void fuse_adds(const Graph& graph, Draft* d) {
     if (host.inputs.size() != 1 || host.relu || host.adds || d->uses(host.output) != 1 ||
         !(mine == other) || !host.op->takes_add({graph.shape(host.inputs[0])}))
       continue;
+    if (fusion == Fusion::kBothWays && !host.op->takes_relu_backward()) continue;
     host.adds = true;
     host.fused.push_back(add.node);
     host.inputs.push_back(add.inputs[1 - later]);
@@ -101,8 +115,7 @@ void fuse_adds(const Graph& graph, Draft* d) {
   }
 }
 
-// Without gradients the activation goes; with them it stays, for its derivative.
-void fuse_relus(bool gradients, Draft* d) {
+void fuse_relus(Fusion fusion, Draft* d) {
   for (std::size_t i = d->items.size(); i-- > 0;) {
     const Item relu = d->items[i];
     if (!relu.op->is_relu()) continue;
@@ -110,8 +123,9 @@ void fuse_relus(bool gradients, Draft* d) {
     if (before == d->items.size()) continue;
     Item& host = d->items[before];
     if (!host.op->takes_relu() || host.relu || d->uses(host.output) != 1) continue;
+    if (fusion == Fusion::kBothWays && !host.op->takes_relu_backward()) continue;
     host.relu = true;
-    if (gradients) {
+    if (fusion == Fusion::kForwardOfTraining) {  // the activation stays, for its derivative
       d->items[i].applied = true;
       continue;
     }
@@ -230,11 +244,12 @@ Program lower(const Graph& graph, const std::vector<ValueId>& outputs,
   Draft draft = ancestors(graph, outputs);
   if (!options.training) drop_dropout(&draft);
   if (options.fold) fold_normalizations(&draft);
-  if (options.fold && options.preferred == Layout::kChannels) fuse_adds(graph, &draft);
-  if (options.fold) fuse_relus(false, &draft);
+  const Fusion fusion = options.fold ? Fusion::kInference : Fusion::kBothWays;
+  if (!options.fold || options.preferred == Layout::kChannels) fuse_adds(graph, fusion, &draft);
+  fuse_relus(fusion, &draft);
   if (options.losses) fuse_softmax(&draft, *options.losses);
   sink_activations(&draft);
-  if (!options.fold) fuse_relus(true, &draft);
+  if (!options.fold) fuse_relus(Fusion::kForwardOfTraining, &draft);
   return ProgramBuilder(graph, options.preferred).build(draft);
 }
 

@@ -4,8 +4,9 @@
 // Rewrites: dropout leaves an inference program; a batch normalisation behind a convolution or a
 // dense layer moves into its weights there; a softmax in front of a categorical cross-entropy
 // moves into the loss; a ReLU behind a convolution or a dense layer is applied by it, as is in
-// inference the addition of a residual; an elementwise non-decreasing activation in front of a max
-// pool moves behind it (the same values, and a quarter of the work for a 2x2 pool).
+// inference the addition of a residual; a batch normalisation takes in both, backward too; an
+// elementwise non-decreasing activation in front of a max pool moves behind it (the same values,
+// and a quarter of the work for a 2x2 pool).
 #include <vector>
 
 #include "ops/op.h"

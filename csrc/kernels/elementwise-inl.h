@@ -74,14 +74,17 @@ void bytes_to_floats(int64_t n, const uint8_t* x, float* y) {
 // ---- per channel, samples in lanes
 // ----------------------------------------------------------------
 
-void channel_affine_samples(int64_t pixels, int32_t channels, const float* a, const float* b,
-                            const float* x, float* y) {
-  for (int64_t p = 0; p < pixels; ++p) {
-    for (int32_t c = 0; c < channels; ++c, x += kLanes, y += kLanes) {
-      const V factor = splat(a[c]), offset = b ? splat(b[c]) : zero();
+void channel_affine_samples(int64_t pixels, int32_t channels, const float* a, const float* x,
+                            const Epilogue& e, float* y) {
+  const V floor = splat(e.floor);
+  for (int64_t p = 0, at = 0; p < pixels; ++p) {
+    for (int32_t c = 0; c < channels; ++c) {
+      const V factor = splat(a[c]), offset = e.bias ? splat(e.bias[c]) : zero();
 #pragma GCC unroll 4
-      for (int part = 0; part < kLanes; part += kWidth) {
-        store(y + part, fma(load(x + part), factor, offset));
+      for (int part = 0; part < kLanes; part += kWidth, at += kWidth) {
+        V v = fma(load(x + at), factor, offset);
+        if (e.add) v = v + load(e.add + at);
+        store(y + at, max(floor, v));
       }
     }
   }
@@ -138,17 +141,22 @@ void channel_dot_samples(int64_t pixels, int32_t channels, const float* dy, cons
 // ---- per channel, channels in lanes
 // ---------------------------------------------------------------
 
-void channel_affine_channels(int64_t pixels, int32_t channels, const float* a, const float* b,
-                             const float* x, float* y) {
-  for (int64_t p = 0; p < pixels; ++p, x += channels, y += channels) {
+void channel_affine_channels(int64_t pixels, int32_t channels, const float* a, const float* x,
+                             const Epilogue& e, float* y) {
+  const V floor = splat(e.floor);
+  for (int64_t at = 0; at < pixels * channels; at += channels) {
     int32_t c = 0;
     for (; c + kWidth <= channels; c += kWidth) {
-      store(y + c, fma(load(x + c), load(a + c), b ? load(b + c) : zero()));
+      V v = fma(load(x + at + c), load(a + c), e.bias ? load(e.bias + c) : zero());
+      if (e.add) v = v + load(e.add + at + c);
+      store(y + at + c, max(floor, v));
     }
     if (c < channels) {
       const Tail t = tail(channels - c);
-      const V offset = b ? load_tail(b + c, t) : zero();
-      store_tail(y + c, fma(load_tail(x + c, t), load_tail(a + c, t), offset), t);
+      V v = fma(load_tail(x + at + c, t), load_tail(a + c, t),
+                e.bias ? load_tail(e.bias + c, t) : zero());
+      if (e.add) v = v + load_tail(e.add + at + c, t);
+      store_tail(y + at + c, max(floor, v), t);
     }
   }
 }

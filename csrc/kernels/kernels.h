@@ -51,6 +51,13 @@ struct Epilogue {
   float floor = -__builtin_inff();
 };
 
+// Which of dy passes back through a ReLU that stood behind an affine map by channel: where the
+// ReLU's y > 0 or, y null, where x*scale[c] + offset[c] > 0; all of it where both are null.
+struct ReluMask {
+  const float* y = nullptr;  // laid out as dy
+  const float *scale = nullptr, *offset = nullptr;
+};
+
 // Pooling over `images` images of H x W pixels of `inner` contiguous floats each (C in the first
 // layout, C*kLanes with images = 1 in the second). Windows are clipped at the image's edges.
 struct PoolPass {
@@ -207,11 +214,11 @@ struct KernelTable {
   void (*bias_grad_channels)(int64_t pixels, int32_t channels, const float* dy, float* db,
                              bool accumulate);
 
-  // ---- per-channel affine map: y = x*a[c] + b[c] (b may be null); da[c] (+)= sum dy*x ----------
-  void (*channel_affine_samples)(int64_t pixels, int32_t channels, const float* a, const float* b,
-                                 const float* x, float* y);
-  void (*channel_affine_channels)(int64_t pixels, int32_t channels, const float* a, const float* b,
-                                  const float* x, float* y);
+  // ---- per-channel affine map: y = x*a[c], and the epilogue; da[c] (+)= sum dy*x ----------------
+  void (*channel_affine_samples)(int64_t pixels, int32_t channels, const float* a, const float* x,
+                                 const Epilogue& epilogue, float* y);
+  void (*channel_affine_channels)(int64_t pixels, int32_t channels, const float* a, const float* x,
+                                  const Epilogue& epilogue, float* y);
   void (*channel_dot_samples)(int64_t pixels, int32_t channels, const float* dy, const float* x,
                               float* da, bool accumulate);
   void (*channel_dot_channels)(int64_t pixels, int32_t channels, const float* dy, const float* x,
@@ -223,17 +230,21 @@ struct KernelTable {
                                   float* mean, float* m2);
   void (*channel_moments_channels)(int64_t pixels, int32_t channels, const float* x, float* mean,
                                    float* m2);
-  // sum[c] of dy, dot[c] of dy * (x - mean[c]).
+  // g: what of dy passes the mask. sum[c] of g, dot[c] of g * (x - mean[c]).
   void (*channel_gradient_samples)(int64_t pixels, int32_t channels, const float* dy,
-                                   const float* x, const float* mean, float* sum, float* dot);
+                                   const float* x, const float* mean, const ReluMask& mask,
+                                   float* sum, float* dot);
   void (*channel_gradient_channels)(int64_t pixels, int32_t channels, const float* dy,
-                                    const float* x, const float* mean, float* sum, float* dot);
-  // dx = a[c] * dy + b[c] * x + k[c]; dx may be dy. Lanes from `samples` on become zero.
+                                    const float* x, const float* mean, const ReluMask& mask,
+                                    float* sum, float* dot);
+  // dx = a[c] * g + b[c] * x + k[c]; dr = g. Either may be null or dy. Lanes from `samples` on
+  // become zero.
   void (*channel_affine2_samples)(int64_t pixels, int32_t channels, int32_t samples, const float* a,
-                                  const float* b, const float* k, const float* dy, const float* x,
-                                  float* dx);
+                                  const float* b, const float* k, const ReluMask& mask,
+                                  const float* dy, const float* x, float* dx, float* dr);
   void (*channel_affine2_channels)(int64_t pixels, int32_t channels, const float* a, const float* b,
-                                   const float* k, const float* dy, const float* x, float* dx);
+                                   const float* k, const ReluMask& mask, const float* dy,
+                                   const float* x, float* dx, float* dr);
 
   // ---- pooling --------------------------------------------------------------------------------
   // index (may be null: inference): the winner's place in its window, kh*window_w + kw, as a float

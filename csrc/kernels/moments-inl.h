@@ -19,44 +19,94 @@ inline Moments merge(const Moments& a, float na, const Moments& b, float nb) {
           (a.m2 + b.m2) + delta * delta * splat(na * nb / (na + nb))};
 }
 
-template <bool kMasked>
-STRIATE_INLINE Moments chunk_moments(int64_t pixels, int64_t step, const float* x, Tail t) {
-  const auto at = [=](int64_t p) {
-    return kMasked ? load_tail(x + p * step, t) : load(x + p * step);
-  };
-  V sum[4] = {zero(), zero(), zero(), zero()};
-  for (int64_t p = 0; p < pixels; ++p) sum[p & 3] = sum[p & 3] + at(p);
-  const V mean = ((sum[0] + sum[1]) + (sum[2] + sum[3])) * splat(1.0f / static_cast<float>(pixels));
-  V square[4] = {zero(), zero(), zero(), zero()};
-  for (int64_t p = 0; p < pixels; ++p) {
-    const V d = at(p) - mean;
-    square[p & 3] = fma(d, d, square[p & 3]);
+// Some vectors of neighbouring channels; masked: one, of which a tail's lanes exist.
+template <int kVectors, bool kMasked>
+struct Columns {
+  static V load_at(const float* p, Tail t) { return kMasked ? load_tail(p, t) : load(p); }
+  static void store_at(float* p, V v, Tail t) { kMasked ? store_tail(p, v, t) : store(p, v); }
+};
+
+// Four vectors of channels are taken together, 256 bytes of a pixel, or one at a time. Either way
+// four sums are under way: over four vectors, or over every fourth pixel of one.
+constexpr int kTogether = 4;
+
+// total[v] = the sum over pixels of what `term` adds to it: term(sum, pixel, v) is the new sum.
+template <int kVectors, class F>
+STRIATE_INLINE void sum_columns(int64_t pixels, F term, V (&total)[kVectors]) {
+  constexpr int kChains = kTogether / kVectors;
+  V sum[kChains][kVectors];
+#pragma GCC unroll 4
+  for (int i = 0; i < kTogether; ++i) sum[i / kVectors][i % kVectors] = zero();
+  int64_t p = 0;
+  for (; p + kChains <= pixels; p += kChains) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kTogether; ++i) {
+      V& mine = sum[i / kVectors][i % kVectors];
+      mine = term(mine, p + i / kVectors, i % kVectors);
+    }
   }
-  return {mean, (square[0] + square[1]) + (square[2] + square[3])};
+  for (; p < pixels; ++p) sum[0][0] = term(sum[0][0], p, 0);  // only of a single vector
+  if constexpr (kVectors == 1) {
+    total[0] = (sum[0][0] + sum[1][0]) + (sum[2][0] + sum[3][0]);
+  } else {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) total[v] = sum[0][v];
+  }
 }
 
-template <bool kMasked>
-STRIATE_INLINE void moments_vector(int64_t pixels, int32_t channels, const float* x, Tail t,
-                                   float* mean, float* m2) {
-  Moments all = {zero(), zero()};
-  for (int64_t p = 0; p < pixels; p += kChunkPixels) {
-    const int64_t n = least(kChunkPixels, pixels - p);
-    const Moments chunk = chunk_moments<kMasked>(n, channels, x + p * channels, t);
-    all = p == 0 ? chunk : merge(all, static_cast<float>(p), chunk, static_cast<float>(n));
+// body<vectors, masked>(first channel, tail) over all channels.
+template <class Body>
+STRIATE_INLINE void each_columns(int32_t channels, Body body) {
+  int32_t c = 0;
+  for (; c + kTogether * kWidth <= channels; c += kTogether * kWidth) {
+    body(Columns<kTogether, false>{}, c, tail(kWidth));
   }
-  store_tail(mean, all.mean, t);
-  store_tail(m2, all.m2, t);
+  for (; c + kWidth <= channels; c += kWidth) body(Columns<1, false>{}, c, tail(kWidth));
+  if (c < channels) body(Columns<1, true>{}, c, tail(channels - c));
+}
+
+template <int kVectors, bool kMasked>
+STRIATE_INLINE void moments_columns(Columns<kVectors, kMasked> columns, int64_t pixels,
+                                    int32_t channels, const float* x, Tail t, float* mean,
+                                    float* m2) {
+  Moments all[kVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) all[v] = {zero(), zero()};
+  for (int64_t first = 0; first < pixels; first += kChunkPixels, x += kChunkPixels * channels) {
+    const int64_t n = least(kChunkPixels, pixels - first);
+    const auto at = [=](int64_t p, int v) {
+      return columns.load_at(x + p * channels + v * kWidth, t);
+    };
+    V sum[kVectors], square[kVectors], middle[kVectors];
+    sum_columns(n, [=](V so_far, int64_t p, int v) { return so_far + at(p, v); }, sum);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) middle[v] = sum[v] * splat(1.0f / static_cast<float>(n));
+    sum_columns(
+        n,
+        [&](V so_far, int64_t p, int v) {
+          const V d = at(p, v) - middle[v];
+          return fma(d, d, so_far);
+        },
+        square);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      const Moments chunk = {middle[v], square[v]};
+      all[v] = first == 0 ? chunk
+                          : merge(all[v], static_cast<float>(first), chunk, static_cast<float>(n));
+    }
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    columns.store_at(mean + v * kWidth, all[v].mean, t);
+    columns.store_at(m2 + v * kWidth, all[v].m2, t);
+  }
 }
 
 void channel_moments_channels(int64_t pixels, int32_t channels, const float* x, float* mean,
                               float* m2) {
-  int32_t c = 0;
-  for (; c + kWidth <= channels; c += kWidth) {
-    moments_vector<false>(pixels, channels, x + c, tail(kWidth), mean + c, m2 + c);
-  }
-  if (c < channels) {
-    moments_vector<true>(pixels, channels, x + c, tail(channels - c), mean + c, m2 + c);
-  }
+  each_columns(channels, [=](auto columns, int32_t c, Tail t) {
+    moments_columns(columns, pixels, channels, x + c, t, mean + c, m2 + c);
+  });
 }
 
 // The vectors of a position: all lanes of the first, of the last those that hold samples.
@@ -120,99 +170,186 @@ void channel_moments_samples(int64_t pixels, int32_t channels, int32_t samples, 
   }
 }
 
-// sum[c] = sum of dy, dot[c] = sum of dy * (x - mean[c]).
-template <bool kMasked>
-STRIATE_INLINE void gradient_vector(int64_t pixels, int32_t channels, const float* dy,
-                                    const float* x, const float* mean, Tail t, float* sum,
-                                    float* dot) {
-  const auto at = [=](const float* p) { return kMasked ? load_tail(p, t) : load(p); };
-  const V m = at(mean);
-  V total = zero(), total_dot = zero();
-  for (int64_t p = 0; p < pixels; p += kChunkPixels) {
-    const int64_t end = least(p + kChunkPixels, pixels);
-    V s[2] = {zero(), zero()}, d[2] = {zero(), zero()};
-    for (int64_t i = p; i < end; ++i) {
-      const V g = at(dy + i * channels);
-      s[i & 1] = s[i & 1] + g;
-      d[i & 1] = fma(g, at(x + i * channels) - m, d[i & 1]);
-    }
-    total = total + (s[0] + s[1]);
-    total_dot = total_dot + (d[0] + d[1]);
+// What of dy passes the ReLU behind the map; see ReluMask.
+enum class Passes { kAll, kWhereOutput, kWhereAffine };
+inline Passes passes_of(const ReluMask& mask) {
+  return mask.y ? Passes::kWhereOutput : mask.scale ? Passes::kWhereAffine : Passes::kAll;
+}
+template <Passes kPasses>
+STRIATE_INLINE V passed(V dy, V x, V y, V scale, V offset) {
+  if constexpr (kPasses == Passes::kAll) return dy;
+  const V z = kPasses == Passes::kWhereOutput ? y : fma(x, scale, offset);
+  return select(gt(z, zero()), dy, zero());
+}
+// body(a constant of the mask's kind)
+template <Passes kPasses>
+struct Kind {
+  static constexpr Passes passes = kPasses;
+};
+template <class Body>
+STRIATE_INLINE void with_kind(const ReluMask& mask, Body body) {
+  switch (passes_of(mask)) {
+    case Passes::kAll:
+      return body(Kind<Passes::kAll>{});
+    case Passes::kWhereOutput:
+      return body(Kind<Passes::kWhereOutput>{});
+    case Passes::kWhereAffine:
+      return body(Kind<Passes::kWhereAffine>{});
   }
-  store_tail(sum, total, t);
-  store_tail(dot, total_dot, t);
 }
 
+struct GradientSums {
+  int64_t pixels;
+  int32_t channels;
+  const float *dy, *x, *y, *mean, *scale, *offset;  // at the first channel
+  float *sum, *dot;
+};
+template <Passes kPasses, int kVectors, bool kMasked>
+STRIATE_INLINE void gradient_columns(Columns<kVectors, kMasked> columns, const GradientSums& g,
+                                     Tail t) {
+  constexpr bool kAffine = kPasses == Passes::kWhereAffine;
+  V mean[kVectors], scale[kVectors], offset[kVectors], sum[kVectors], dot[kVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    mean[v] = columns.load_at(g.mean + v * kWidth, t);
+    scale[v] = kAffine ? columns.load_at(g.scale + v * kWidth, t) : zero();
+    offset[v] = kAffine ? columns.load_at(g.offset + v * kWidth, t) : zero();
+    sum[v] = dot[v] = zero();
+  }
+  for (int64_t first = 0; first < g.pixels; first += kChunkPixels) {
+    const int64_t end = least(first + kChunkPixels, g.pixels);
+    V chunk_sum[kVectors], chunk_dot[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) chunk_sum[v] = chunk_dot[v] = zero();
+    for (int64_t p = first; p < end; ++p) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        const int64_t at = p * g.channels + v * kWidth;
+        const V x = columns.load_at(g.x + at, t);
+        const V y = kPasses == Passes::kWhereOutput ? columns.load_at(g.y + at, t) : zero();
+        const V d = passed<kPasses>(columns.load_at(g.dy + at, t), x, y, scale[v], offset[v]);
+        chunk_sum[v] = chunk_sum[v] + d;
+        chunk_dot[v] = fma(d, x - mean[v], chunk_dot[v]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      sum[v] = sum[v] + chunk_sum[v];
+      dot[v] = dot[v] + chunk_dot[v];
+    }
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    columns.store_at(g.sum + v * kWidth, sum[v], t);
+    columns.store_at(g.dot + v * kWidth, dot[v], t);
+  }
+}
+
+inline const float* at_channel(const float* p, int64_t c) { return p ? p + c : nullptr; }
+
 void channel_gradient_channels(int64_t pixels, int32_t channels, const float* dy, const float* x,
-                               const float* mean, float* sum, float* dot) {
-  int32_t c = 0;
-  for (; c + kWidth <= channels; c += kWidth) {
-    gradient_vector<false>(pixels, channels, dy + c, x + c, mean + c, tail(kWidth), sum + c,
-                           dot + c);
-  }
-  if (c < channels) {
-    gradient_vector<true>(pixels, channels, dy + c, x + c, mean + c, tail(channels - c), sum + c,
-                          dot + c);
-  }
+                               const float* mean, const ReluMask& mask, float* sum, float* dot) {
+  with_kind(mask, [&](auto kind) {
+    each_columns(channels, [&](auto columns, int32_t c, Tail t) {
+      gradient_columns<decltype(kind)::passes>(
+          columns,
+          {pixels, channels, dy + c, x + c, at_channel(mask.y, c), mean + c,
+           at_channel(mask.scale, c), at_channel(mask.offset, c), sum + c, dot + c},
+          t);
+    });
+  });
 }
 
 // dy is zero in lanes without a sample, so all lanes may be summed.
 void channel_gradient_samples(int64_t pixels, int32_t channels, const float* dy, const float* x,
-                              const float* mean, float* sum, float* dot) {
+                              const float* mean, const ReluMask& mask, float* sum, float* dot) {
   const int64_t step = static_cast<int64_t>(channels) * kLanes;
-  for (int32_t c = 0; c < channels; ++c, dy += kLanes, x += kLanes) {
-    const V m = splat(mean[c]);
-    V s = zero(), d = zero();
-    for (int64_t p = 0; p < pixels; ++p) {
+  with_kind(mask, [&](auto kind) {
+    constexpr Passes kPasses = decltype(kind)::passes;
+    for (int32_t c = 0; c < channels; ++c) {
+      const V m = splat(mean[c]), scale = mask.scale ? splat(mask.scale[c]) : zero();
+      const V offset = mask.scale ? splat(mask.offset[c]) : zero();
+      V s = zero(), d = zero();
+      for (int64_t p = 0; p < pixels; ++p) {
 #pragma GCC unroll 4
-      for (int part = 0; part < kLanes; part += kWidth) {
-        const V g = load(dy + p * step + part);
-        s = s + g;
-        d = fma(g, load(x + p * step + part) - m, d);
+        for (int part = 0; part < kLanes; part += kWidth) {
+          const int64_t at = p * step + c * kLanes + part;
+          const V xv = load(x + at), y = mask.y ? load(mask.y + at) : zero();
+          const V g = passed<kPasses>(load(dy + at), xv, y, scale, offset);
+          s = s + g;
+          d = fma(g, xv - m, d);
+        }
       }
+      sum[c] = hsum(s);
+      dot[c] = hsum(d);
     }
-    sum[c] = hsum(s);
-    dot[c] = hsum(d);
+  });
+}
+
+struct ChannelFactors {
+  const float *a, *b, *k;
+};
+
+// dx = a[c] * g + b[c] * x + k[c], g = what passes of dy; dr = g. Either may be null.
+template <Passes kPasses, int kVectors, bool kMasked>
+STRIATE_INLINE void affine2_columns(Columns<kVectors, kMasked> columns, int64_t at, int32_t c,
+                                    const ChannelFactors& f, const ReluMask& mask, const float* dy,
+                                    const float* x, float* dx, float* dr, Tail t) {
+  constexpr bool kAffine = kPasses == Passes::kWhereAffine;
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v, at += kWidth, c += kWidth) {
+    const auto channel = [=](const float* p) { return columns.load_at(p + c, t); };
+    const V xv = columns.load_at(x + at, t);
+    const V y = kPasses == Passes::kWhereOutput ? columns.load_at(mask.y + at, t) : zero();
+    const V g =
+        passed<kPasses>(columns.load_at(dy + at, t), xv, y, kAffine ? channel(mask.scale) : zero(),
+                        kAffine ? channel(mask.offset) : zero());
+    if (dr) columns.store_at(dr + at, g, t);
+    if (dx) {
+      columns.store_at(dx + at, fma(g, channel(f.a), fma(xv, channel(f.b), channel(f.k))), t);
+    }
   }
 }
 
-// dx = a[c] * dy + b[c] * x + k[c].
 void channel_affine2_channels(int64_t pixels, int32_t channels, const float* a, const float* b,
-                              const float* k, const float* dy, const float* x, float* dx) {
-  for (int64_t p = 0; p < pixels; ++p, dy += channels, x += channels, dx += channels) {
-    int32_t c = 0;
-    for (; c + kWidth <= channels; c += kWidth) {
-      store(dx + c, fma(load(dy + c), load(a + c), fma(load(x + c), load(b + c), load(k + c))));
+                              const float* k, const ReluMask& mask, const float* dy, const float* x,
+                              float* dx, float* dr) {
+  with_kind(mask, [&](auto kind) {
+    for (int64_t p = 0; p < pixels; ++p) {
+      each_columns(channels, [&](auto columns, int32_t c, Tail t) {
+        affine2_columns<decltype(kind)::passes>(columns, p * channels + c, c, {a, b, k}, mask, dy,
+                                                x, dx, dr, t);
+      });
     }
-    if (c < channels) {
-      const Tail t = tail(channels - c);
-      store_tail(dx + c,
-                 fma(load_tail(dy + c, t), load_tail(a + c, t),
-                     fma(load_tail(x + c, t), load_tail(b + c, t), load_tail(k + c, t))),
-                 t);
-    }
-  }
+  });
 }
 
 // Lanes without a sample stay zero.
 void channel_affine2_samples(int64_t pixels, int32_t channels, int32_t samples, const float* a,
-                             const float* b, const float* k, const float* dy, const float* x,
-                             float* dx) {
+                             const float* b, const float* k, const ReluMask& mask, const float* dy,
+                             const float* x, float* dx, float* dr) {
   const SampleLanes lanes(samples);
-  for (int64_t p = 0; p < pixels; ++p) {
-    for (int32_t c = 0; c < channels; ++c, dy += kLanes, x += kLanes, dx += kLanes) {
-      const V va = splat(a[c]), vb = splat(b[c]), vk = splat(k[c]);
-      for (int part = 0; part < kParts; ++part) {
-        const V g = fma(load(dy + part * kWidth), va, fma(load(x + part * kWidth), vb, vk));
-        if (part + 1 < lanes.parts) {
-          store(dx + part * kWidth, g);
-          continue;
+  const auto put = [&](float* to, int part, V v) {
+    if (part + 1 < lanes.parts) return store(to, v);
+    store(to, zero());
+    if (part + 1 == lanes.parts) store_tail(to, v, lanes.last);
+  };
+  with_kind(mask, [&](auto kind) {
+    constexpr Passes kPasses = decltype(kind)::passes;
+    for (int64_t p = 0, at = 0; p < pixels; ++p) {
+      for (int32_t c = 0; c < channels; ++c) {
+        const V va = splat(a[c]), vb = splat(b[c]), vk = splat(k[c]);
+        const V scale = mask.scale ? splat(mask.scale[c]) : zero();
+        const V offset = mask.scale ? splat(mask.offset[c]) : zero();
+        for (int part = 0; part < kParts; ++part, at += kWidth) {
+          const V xv = load(x + at), y = mask.y ? load(mask.y + at) : zero();
+          const V g = passed<kPasses>(load(dy + at), xv, y, scale, offset);
+          if (dr) put(dr + at, part, g);
+          if (dx) put(dx + at, part, fma(g, va, fma(xv, vb, vk)));
         }
-        store(dx + part * kWidth, zero());
-        if (part + 1 == lanes.parts) store_tail(dx + part * kWidth, g, lanes.last);
       }
     }
-  }
+  });
 }
 
 }  // namespace

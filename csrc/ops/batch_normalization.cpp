@@ -4,8 +4,13 @@
 // ones take them in: moving = momentum * moving + (1 - momentum) * batch's. In inference, and where
 // the layer is frozen, they are the moving ones. Its blocks meet twice: forward for the moments,
 // backward for the sums of dy and dy * (x - mean).
+//
+// A ReLU behind it, and a sum of two values between the two, are done in the same pass
+// (StepOptions' relu and adds). What of dy the ReLU lets back is told by scale * x + offset once
+// more, so that backward reads dy and x alone; behind a sum by y.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/checked.h"
 #include "core/storage.h"
@@ -13,6 +18,8 @@
 
 namespace striate {
 namespace {
+
+constexpr float kNoFloor = -std::numeric_limits<float>::infinity();
 
 struct Indices {  // of the op's parameters; -1: absent
   int gamma, beta, mean, variance;
@@ -28,7 +35,9 @@ class NormalizationStep : public Step {
       : o_(options),
         at_(indices_of(options)),
         k_(*o.kernels),
-        lanes_(o.layout == Layout::kSamples) {
+        lanes_(o.layout == Layout::kSamples),
+        relu_(o.relu),
+        adds_(o.adds) {
     const Shape& s = o.inputs[0];
     channels_ = narrow<std::int32_t>(s[s.rank() - 1]);
     pixels_ = s.size() / channels_;
@@ -36,6 +45,7 @@ class NormalizationStep : public Step {
     forward_in_place = false;
     backward_in_place = true;
     backward_reads_x = true;
+    backward_reads_y = relu_ && adds_;
   }
 
  protected:
@@ -47,14 +57,36 @@ class NormalizationStep : public Step {
   double beta(const float* const* params, std::int32_t c) const {
     return at_.beta < 0 ? 0.0 : static_cast<double>(params[at_.beta][c]);
   }
-  void affine(const StepArgs& a, const float* scale, const float* offset, const float* x,
+  void affine(const StepArgs& a, const float* scale, const float* x, const Epilogue& epilogue,
               float* y) const {
     const auto map = lanes_ ? k_.channel_affine_samples : k_.channel_affine_channels;
-    map(block_pixels(a), channels_, scale, offset, x, y);
+    map(block_pixels(a), channels_, scale, x, epilogue, y);
   }
-  void sums(const BackwardArgs& a, const float* mean, float* sum, float* dot) const {
+  // maps: [scale, offset, ...]
+  void map_forward(const ForwardArgs& a, const float* maps) const {
+    affine(a, maps, a.x[0], {maps + row_, adds_ ? a.x[1] : nullptr, relu_ ? 0.0f : kNoFloor}, a.y);
+  }
+  ReluMask mask(const BackwardArgs& a, const float* maps) const {
+    if (!relu_) return {};
+    return adds_ ? ReluMask{a.y, nullptr, nullptr} : ReluMask{nullptr, maps, maps + row_};
+  }
+  void sums(const BackwardArgs& a, const float* maps, const float* mean, float* sum,
+            float* dot) const {
     const auto gradient = lanes_ ? k_.channel_gradient_samples : k_.channel_gradient_channels;
-    gradient(block_pixels(a), channels_, a.dy, a.x[0], mean, sum, dot);
+    gradient(block_pixels(a), channels_, a.dy, a.x[0], mean, mask(a, maps), sum, dot);
+  }
+  // dx = f[c] * g + f[row + c] * x + f[2 row + c], g being what passes of dy: the gradient of what
+  // is added.
+  void input_gradients(const BackwardArgs& a, const float* maps, const float* f) const {
+    float* const dr = adds_ ? a.dx[1] : nullptr;
+    if (!a.dx[0] && !dr) return;
+    const float *const b = f + row_, *const k = f + 2 * row_;
+    if (lanes_)
+      k_.channel_affine2_samples(pixels_, channels_, static_cast<std::int32_t>(a.samples), f, b, k,
+                                 mask(a, maps), a.dy, a.x[0], a.dx[0], dr);
+    else
+      k_.channel_affine2_channels(block_pixels(a), channels_, f, b, k, mask(a, maps), a.dy, a.x[0],
+                                  a.dx[0], dr);
   }
   static void add(float* to, double value, bool accumulate) {
     *to = static_cast<float>(accumulate ? *to + value : value);
@@ -67,7 +99,7 @@ class NormalizationStep : public Step {
   BatchNormalizationOptions o_;
   Indices at_;
   const KernelTable& k_;
-  bool lanes_;
+  bool lanes_, relu_, adds_;
   std::int32_t channels_ = 0;
   std::int64_t pixels_ = 0;
   std::int64_t row_ = 0;  // floats from one vector of channels to the next
@@ -115,13 +147,11 @@ class TrainingStep final : public NormalizationStep {
     }
   }
 
-  void forward(const ForwardArgs& a) const override {
-    affine(a, a.common, a.common + row_, a.x[0], a.y);
-  }
+  void forward(const ForwardArgs& a) const override { map_forward(a, a.common); }
 
   void gather_backward(const BackwardArgs& a, float* part) const override {
     refuse_second_order(a);
-    sums(a, a.common + 2 * row_, part, part + row_);
+    sums(a, a.common, a.common + 2 * row_, part, part + row_);
   }
 
   // With M elements a channel, s = 1/deviation:
@@ -152,14 +182,7 @@ class TrainingStep final : public NormalizationStep {
   }
 
   void backward(const BackwardArgs& a) const override {
-    if (!a.dx[0]) return;
-    const float* common = a.common + 5 * row_;
-    if (lanes_)
-      k_.channel_affine2_samples(pixels_, channels_, static_cast<std::int32_t>(a.samples), common,
-                                 common + row_, common + 2 * row_, a.dy, a.x[0], a.dx[0]);
-    else
-      k_.channel_affine2_channels(block_pixels(a), channels_, common, common + row_,
-                                  common + 2 * row_, a.dy, a.x[0], a.dx[0]);
+    input_gradients(a, a.common, a.common + 5 * row_);
   }
 
   void commit(const float* common, float* const* params) const override {
@@ -172,13 +195,14 @@ class TrainingStep final : public NormalizationStep {
   }
 };
 
-// On the moving statistics: an affine map. packed: [scale, offset, mean, 1/deviation].
+// On the moving statistics: an affine map. packed: [scale, offset, mean, 1/deviation, then
+// backward's a, b, k: scale, 0, 0].
 class InferenceStep final : public NormalizationStep {
  public:
   InferenceStep(const BatchNormalizationOptions& options, const StepOptions& o)
       : NormalizationStep(options, o) {
     forward_in_place = true;
-    packed_size = packed_backward_size = 4 * row_;
+    packed_size = packed_backward_size = 7 * row_;
     scratch_size = 2 * row_;
   }
 
@@ -191,12 +215,12 @@ class InferenceStep final : public NormalizationStep {
       p.packed[row_ + c] = static_cast<float>(beta(p.params, c) - mean * scale);
       p.packed[2 * row_ + c] = static_cast<float>(mean);
       p.packed[3 * row_ + c] = static_cast<float>(inverse);
+      p.packed[4 * row_ + c] = p.packed[c];
+      p.packed[5 * row_ + c] = p.packed[6 * row_ + c] = 0.0f;
     }
   }
 
-  void forward(const ForwardArgs& a) const override {
-    affine(a, a.packed, a.packed + row_, a.x[0], a.y);
-  }
+  void forward(const ForwardArgs& a) const override { map_forward(a, a.packed); }
 
   void backward(const BackwardArgs& a) const override {
     refuse_second_order(a);
@@ -205,7 +229,7 @@ class InferenceStep final : public NormalizationStep {
     float* dgamma = at_.gamma < 0 ? nullptr : a.dparams[at_.gamma];
     float* dbeta = at_.beta < 0 ? nullptr : a.dparams[at_.beta];
     if (dgamma || dbeta) {
-      sums(a, a.packed + 2 * row_, a.scratch, a.scratch + row_);
+      sums(a, a.packed, a.packed + 2 * row_, a.scratch, a.scratch + row_);
       for (std::int32_t c = 0; c < channels_; ++c) {
         if (dgamma)
           add(dgamma + c, static_cast<double>(a.scratch[row_ + c]) * a.packed[3 * row_ + c],
@@ -213,7 +237,10 @@ class InferenceStep final : public NormalizationStep {
         if (dbeta) add(dbeta + c, a.scratch[c], a.accumulate);
       }
     }
-    if (a.dx[0]) affine(a, a.packed, nullptr, a.dy, a.dx[0]);
+    if (relu_ || adds_)
+      input_gradients(a, a.packed, a.packed + 4 * row_);
+    else if (a.dx[0])
+      affine(a, a.packed, a.dy, {}, a.dx[0]);
   }
 };
 
@@ -224,6 +251,9 @@ class BatchNormalization final : public Op {
   Shape output_shape(const std::vector<Shape>& in) const override { return single_input(in); }
   bool supports(Layout) const override { return true; }
   bool is_batch_normalization() const override { return true; }
+  bool takes_relu() const override { return true; }
+  bool takes_relu_backward() const override { return true; }
+  bool takes_add(const std::vector<Shape>&) const override { return true; }
   bool begins_frozen() const override { return !o_.trainable; }
 
   std::vector<ParameterSpec> parameters(const std::vector<Shape>& in) const override {

@@ -116,8 +116,8 @@ class SpatialDropoutStep final : public Step {
     if (!lanes_) {
       const std::int64_t image = pixels_ * channels_;
       for (std::int64_t n = 0; n < a.samples; ++n)
-        k_.channel_affine_channels(pixels_, channels_, a.saved + n * channels_, nullptr,
-                                   from + n * image, to + n * image);
+        k_.channel_affine_channels(pixels_, channels_, a.saved + n * channels_, from + n * image,
+                                   {}, to + n * image);
       return;
     }
     const std::int64_t row = std::int64_t{channels_} * kLanes;

@@ -38,7 +38,7 @@ class RescalingStep final : public Step {
               const float* from, float* to) const {
     const auto kernel = lanes_ ? k_.channel_affine_samples : k_.channel_affine_channels;
     kernel(pixels_ * (lanes_ ? 1 : a.samples), static_cast<std::int32_t>(scale.size()),
-           scale.data(), offset ? offset->data() : nullptr, from, to);
+           scale.data(), from, {offset ? offset->data() : nullptr}, to);
   }
 
   bool lanes_;

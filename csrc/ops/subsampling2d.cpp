@@ -26,7 +26,7 @@ class SubsampleStep final : public Step {
     float* sums = a.keep ? a.saved : a.scratch;
     k_.avg_pool(block_pass(a), a.x[0], sums);
     const auto affine = samples_layout_ ? k_.channel_affine_samples : k_.channel_affine_channels;
-    affine(pixel_count(a), channels_, a.params[0], a.params[1], sums, a.y);
+    affine(pixel_count(a), channels_, a.params[0], sums, {a.params[1]}, a.y);
   }
 
   void backward(const BackwardArgs& a) const override {
@@ -46,7 +46,7 @@ class SubsampleStep final : public Step {
     if (!a.dx[0]) return;
     float* ds = a.scratch + align_up(saved_size);
     const auto affine = samples_layout_ ? k_.channel_affine_samples : k_.channel_affine_channels;
-    affine(pixels, channels_, a.params[0], nullptr, a.dy, ds);
+    affine(pixels, channels_, a.params[0], a.dy, {}, ds);
     k_.avg_pool_backward(block_pass(a), ds, a.dx[0], a.order);
   }
 

@@ -63,12 +63,15 @@ TEST_P(KernelsMaps, ChannelAffine) {
     Channels c(random, seed % 2 ? kLanes : 1);
     const auto affine =
         c.lanes == 1 ? kernels().channel_affine_channels : kernels().channel_affine_samples;
-    const bool shift = random.coin();
-    affine(c.pixels, c.channels, c.a.data(), shift ? c.b.data() : nullptr, c.x.data(), c.y.data());
+    const bool shift = random.coin(), add = random.coin(), relu = random.coin();
+    Epilogue e{shift ? c.b.data() : nullptr, add ? c.dy.data() : nullptr};
+    if (relu) e.floor = 0.0f;
+    affine(c.pixels, c.channels, c.a.data(), c.x.data(), e, c.y.data());
     ASSERT_TRUE(c.y.intact()) << seed;
     for (std::int64_t i = 0; i < c.x.size(); ++i) {
       const int k = c.channel(i);
-      ASSERT_EQ(c.y[i], c.x[i] * c.a[k] + (shift ? c.b[k] : 0)) << seed;
+      const float y = c.x[i] * c.a[k] + (shift ? c.b[k] : 0) + (add ? c.dy[i] : 0);
+      ASSERT_EQ(c.y[i], relu ? std::max(y, 0.0f) : y) << seed;
     }
   }
 }

@@ -39,6 +39,31 @@ struct Maps {
   }
 };
 
+// A ReLU's mask of one of three kinds: all passes, where y > 0, where an affine map of x is.
+class Masked {
+ public:
+  Masked(Random& random, const Maps& x)
+      : kind_(random.integer(0, 2)), y_(x), scale_(x.channels), offset_(x.channels) {
+    random.fill(y_.data);
+    random.fill(scale_);
+    random.fill(offset_);
+  }
+  ReluMask mask() const {
+    if (kind_ == 1) return {y_.data.data(), nullptr, nullptr};
+    if (kind_ == 2) return {nullptr, scale_.data(), offset_.data()};
+    return {};
+  }
+  bool passes(Maps& x, int p, int c, int n) const {
+    if (kind_ == 1) return y_.at(p, c, n) > 0.0f;
+    return kind_ == 0 || scale_[c] * x.at(p, c, n) + offset_[c] > 0.0f;
+  }
+
+ private:
+  int kind_;
+  mutable Maps y_;
+  mutable Guarded scale_, offset_;
+};
+
 class KernelsMoments : public KernelTest {
  protected:
   void moments(Maps& x, Guarded& mean, Guarded& m2) {
@@ -127,19 +152,21 @@ TEST_P(KernelsMoments, GradientSums) {
     Maps dy(x.pixels, x.channels, x.samples, lanes);
     Guarded mean(x.channels), sum(x.channels), dot(x.channels);
     random.fill(mean);
+    const Masked mask(random, x);
     std::vector<float> sums(static_cast<std::size_t>(x.channels), 0.0f), dots = sums;
     x.each([&](int p, int c, int n) {
       x.at(p, c, n) = random.value();
       dy.at(p, c, n) = random.value();
-      sums[static_cast<std::size_t>(c)] += dy.at(p, c, n);
-      dots[static_cast<std::size_t>(c)] += dy.at(p, c, n) * (x.at(p, c, n) - mean[c]);
+      const float g = mask.passes(x, p, c, n) ? dy.at(p, c, n) : 0.0f;
+      sums[static_cast<std::size_t>(c)] += g;
+      dots[static_cast<std::size_t>(c)] += g * (x.at(p, c, n) - mean[c]);
     });
     x.fill_idle(77.0f);
     dy.fill_idle(0.0f);
     const auto gradient =
         lanes ? kernels().channel_gradient_samples : kernels().channel_gradient_channels;
     gradient(lanes ? x.pixels : static_cast<std::int64_t>(x.pixels) * x.samples, x.channels,
-             dy.data.data(), x.data.data(), mean.data(), sum.data(), dot.data());
+             dy.data.data(), x.data.data(), mean.data(), mask.mask(), sum.data(), dot.data());
     ASSERT_TRUE(sum.intact() && dot.intact());
     for (int c = 0; c < x.channels; ++c) {
       ASSERT_EQ(sum[c], sums[static_cast<std::size_t>(c)]) << x.describe();
@@ -148,36 +175,51 @@ TEST_P(KernelsMoments, GradientSums) {
   }
 }
 
-// dx = a * dy + b * x + k, out of place and over dy; lanes without a sample become zero.
+// dx = a * g + b * x + k, out of place and over dy, and g apart, over dy or not at all; lanes
+// without a sample become zero.
 TEST_P(KernelsMoments, Affine2) {
   for (int seed = 0; seed < 200; ++seed) {
     Random random(static_cast<std::uint32_t>(3000 + seed));
-    const bool lanes = random.coin(), in_place = random.coin();
+    const bool lanes = random.coin();
+    const int place = random.integer(0, 2);  // nobody, dx or dr is dy
     Maps x(random.integer(1, 40), random.integer(1, 70), random.integer(1, lanes ? kLanes : 3),
            lanes);
-    Maps dy(x.pixels, x.channels, x.samples, lanes), dx = dy;
+    Maps dy(x.pixels, x.channels, x.samples, lanes), dx = dy, dr = dy;
+    const Masked mask(random, x);
     Guarded a(x.channels), b(x.channels), k(x.channels);
     for (Guarded* factor : {&a, &b, &k}) random.fill(*factor);
-    Maps want = dy;
+    Maps want = dy, want_dr = dy;
     x.each([&](int p, int c, int n) {
       x.at(p, c, n) = random.value();
       dy.at(p, c, n) = random.value();
-      want.at(p, c, n) = a[c] * dy.at(p, c, n) + b[c] * x.at(p, c, n) + k[c];
+      want_dr.at(p, c, n) = mask.passes(x, p, c, n) ? dy.at(p, c, n) : 0.0f;
+      want.at(p, c, n) = a[c] * want_dr.at(p, c, n) + b[c] * x.at(p, c, n) + k[c];
     });
     x.fill_idle(77.0f);
     dy.fill_idle(0.0f);
     want.fill_idle(0.0f);
-    Maps& to = in_place ? dy : dx;
+    want_dr.fill_idle(0.0f);
+    Maps &to = place == 1 ? dy : dx, &dr_to = place == 2 ? dy : dr;
+    const bool wants_dx = place != 2 || random.coin(), wants_dr = place == 2 || random.coin();
+    float* const dx_at = wants_dx ? to.data.data() : nullptr;
+    float* const dr_at = wants_dr ? dr_to.data.data() : nullptr;
     if (lanes)
       kernels().channel_affine2_samples(x.pixels, x.channels, x.samples, a.data(), b.data(),
-                                        k.data(), dy.data.data(), x.data.data(), to.data.data());
+                                        k.data(), mask.mask(), dy.data.data(), x.data.data(), dx_at,
+                                        dr_at);
     else
       kernels().channel_affine2_channels(static_cast<std::int64_t>(x.pixels) * x.samples,
-                                         x.channels, a.data(), b.data(), k.data(), dy.data.data(),
-                                         x.data.data(), to.data.data());
-    ASSERT_TRUE(to.data.intact());
-    for (std::int64_t i = 0; i < want.data.size(); ++i)
-      ASSERT_EQ(to.data[i], want.data[i]) << x.describe() << " at " << i;
+                                         x.channels, a.data(), b.data(), k.data(), mask.mask(),
+                                         dy.data.data(), x.data.data(), dx_at, dr_at);
+    ASSERT_TRUE(to.data.intact() && dr_to.data.intact());
+    for (std::int64_t i = 0; i < want.data.size(); ++i) {
+      if (wants_dx) {
+        ASSERT_EQ(to.data[i], want.data[i]) << x.describe() << " at " << i;
+      }
+      if (wants_dr) {
+        ASSERT_EQ(dr_to.data[i], want_dr.data[i]) << x.describe() << " at " << i;
+      }
+    }
   }
 }
 
