@@ -1,5 +1,5 @@
-"""Batch normalisation takes in a ReLU behind it, and an Add between the two, both ways. LeakyReLU of
-slope 0 is the same function and is never taken in: what it gives is what fusion must give."""
+"""Batch normalisation takes in a ReLU behind it, and an Add between the two, both ways. LeakyReLU
+of slope 0 is the same function and is never taken in: it gives what fusion must give."""
 
 from typing import Any
 

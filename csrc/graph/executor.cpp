@@ -72,7 +72,10 @@ void Executor::run_blocks(Team& team, const Stretch& stretch, const ExecutorCall
   // block is.
   const bool sharded = plan_.options.gradients() && !plan_.options.blocking.wide;
   const std::int64_t tasks = sharded ? call.shards : blocks;
-  team.for_each(tasks, [&](std::int64_t task) {
+  const std::int64_t beside = tasks_of(stretch.begin, stretch.end_tasks, call);
+  team.for_each(beside + tasks, [&](std::int64_t task) {
+    if (task < beside) return run_one(stretch.begin, task, team, call);
+    task -= beside;
     for (std::int64_t b = task * blocks / tasks; b < (task + 1) * blocks / tasks; ++b)
       run_block(stretch,
                 {call, call.arenas[team.rank()], range(*call.batch, b), sharded ? task : 0, blocks},
@@ -81,7 +84,7 @@ void Executor::run_blocks(Team& team, const Stretch& stretch, const ExecutorCall
 }
 
 void Executor::run_block(const Stretch& stretch, const Where& w, double* seconds) const {
-  for (int i = stretch.begin; i < stretch.end; ++i) {
+  for (int i = stretch.end_tasks; i < stretch.end; ++i) {
     const ActionTime time(seconds, i);
     run_action(plan_.timeline.actions[index(i)], w);
   }
@@ -258,42 +261,29 @@ void Executor::run_once(const Action& a, const ExecutorCall& call) const {
       std::fill_n(call.dparams[shard][p], table_.all()[index(p)].spec.shape.size(), 0.0f);
 }
 
-int Executor::task_count(const Action& a, std::int64_t blocks) const {
-  switch (a.kind) {
-    case ActionKind::kPack:
-    case ActionKind::kPackBackward:
-      return plan_.steps[index(a.index)].step->pack_tasks;
-    case ActionKind::kForwardTasks: {
-      const int tasks = plan_.steps[index(a.index)].step->forward_tasks;
-      return tasks > 0 ? tasks : static_cast<int>(blocks);
-    }
-    case ActionKind::kGradientSums:
-      return plan_.steps[index(plan_.backward[index(a.index)].step)].step->gradient_sum_tasks;
-    case ActionKind::kBackwardTasks:
-      return plan_.steps[index(plan_.backward[index(a.index)].step)].step->backward_tasks;
-    default:
-      return std::max(1,
-                      plan_.steps[index(plan_.backward[index(a.index)].step)].step->gradient_tasks);
-  }
+void Executor::run_one(int i, std::int64_t task, Team& team, const ExecutorCall& call) const {
+  const std::int64_t blocks = block_count(call.batch->count);
+  const auto& actions = plan_.timeline.actions;
+  for (std::int64_t n; task >= (n = plan_.task_count(actions[index(i)], blocks)); ++i) task -= n;
+  Where w{call, call.arenas[team.rank()], {0, 0, 0}, 0, blocks};
+  w.range.samples = static_cast<int>(call.batch->count);
+  const ActionTime time(seconds_of(team, call), i);
+  run_task(actions[index(i)], static_cast<int>(task), w);
 }
 
 // A stretch's actions are independent, so their tasks run side by side.
 void Executor::run_tasks(Team& team, const Stretch& stretch, const ExecutorCall& call) const {
-  const std::int64_t blocks = block_count(call.batch->count);
-  std::int64_t total = 0;
-  for (int i = stretch.begin; i < stretch.end; ++i)
-    total += task_count(plan_.timeline.actions[index(i)], blocks);
-  team.for_each(total, [&](std::int64_t task) {
-    int i = stretch.begin;
-    for (int count; task >= (count = task_count(plan_.timeline.actions[index(i)], blocks)); ++i)
-      task -= count;
-    Where w{call, call.arenas[team.rank()], {0, 0, 0}, 0, blocks};
-    w.range.samples = static_cast<int>(call.batch->count);
-    const ActionTime time(seconds_of(team, call), i);
-    run_task(plan_.timeline.actions[index(i)], static_cast<int>(task), w);
-  });
+  team.for_each(tasks_of(stretch.begin, stretch.end, call),
+                [&](std::int64_t task) { run_one(stretch.begin, task, team, call); });
   for (int i = stretch.begin; call.check_numerics && i < stretch.end; ++i)
     check_tasks(team, plan_.timeline.actions[index(i)], call);
+}
+
+std::int64_t Executor::tasks_of(int begin, int end, const ExecutorCall& call) const {
+  std::int64_t total = 0;
+  for (int i = begin; i < end; ++i)
+    total += plan_.task_count(plan_.timeline.actions[index(i)], block_count(call.batch->count));
+  return total;
 }
 
 // What the tasks made together, block by block.

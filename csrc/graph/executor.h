@@ -88,7 +88,9 @@ class Executor {
   void run_once(const Action& action, const ExecutorCall& call) const;
   void run_tasks(Team& team, const Stretch& stretch, const ExecutorCall& call) const;
   void run_task(const Action& action, int task, const Where& w) const;
-  int task_count(const Action& action, std::int64_t blocks) const;
+  // Actions over the whole batch, their tasks numbered one action after the other.
+  std::int64_t tasks_of(int begin, int end, const ExecutorCall& call) const;
+  void run_one(int begin, std::int64_t task, Team& team, const ExecutorCall& call) const;
 
   void load(int input, const Where& w) const;
   void store_rows(int value, const float* from, const Where& w, float* rows) const;

@@ -25,11 +25,12 @@ void MemoryPlanner::read(int buffer, int time) {
   buffers_[static_cast<std::size_t>(root(buffer))].events.push_back({time, buffer, false});
 }
 
-// Whether two actions are tasks of one stretch.
 bool MemoryPlanner::side_by_side(int time, int other) const {
-  const int stretch = timeline_.stretch_of[static_cast<std::size_t>(time)];
-  return time != other && stretch == timeline_.stretch_of[static_cast<std::size_t>(other)] &&
-         timeline_.stretches[static_cast<std::size_t>(stretch)].kind == Stretch::Kind::kTasks;
+  const int number = timeline_.stretch_of[static_cast<std::size_t>(time)];
+  if (time == other || number != timeline_.stretch_of[static_cast<std::size_t>(other)])
+    return false;
+  const Stretch& stretch = timeline_.stretches[static_cast<std::size_t>(number)];
+  return stretch.kind == Stretch::Kind::kTasks || std::min(time, other) < stretch.end_tasks;
 }
 
 // Whether a write of `writer` lands between the birth and a later reading of some member of

@@ -59,7 +59,7 @@ class MemoryPlanner {
     int begin, end;
   };
   int root(int buffer) const;
-  bool side_by_side(int time, int other) const;
+  bool side_by_side(int time, int other) const;  // neither waits for the other
   bool spoils(const Buffer& writer, const Buffer& reader) const;
   std::int64_t extent(const Buffer& buffer) const;  // floats of its arena
   std::int64_t place(std::initializer_list<Arena> arenas);

@@ -159,25 +159,38 @@ std::int64_t block_count(const Blocking& blocking, std::int64_t samples) {
 
 std::int64_t shard_count(std::int64_t blocks) { return std::min(blocks, kMaxShards); }
 
+std::int64_t Plan::task_count(const Action& a, std::int64_t blocks) const {
+  const auto forward = [&]() -> const Step& {
+    return *steps[static_cast<std::size_t>(a.index)].step;
+  };
+  const auto back = [&]() -> const Step& {
+    const PlannedBackward& b = backward[static_cast<std::size_t>(a.index)];
+    return *steps[static_cast<std::size_t>(b.step)].step;
+  };
+  switch (a.kind) {
+    case ActionKind::kPack:
+    case ActionKind::kPackBackward:
+      return forward().pack_tasks;
+    case ActionKind::kForwardTasks:
+      return forward().forward_tasks > 0 ? forward().forward_tasks : blocks;
+    case ActionKind::kGradientSums:
+      return back().gradient_sum_tasks;
+    case ActionKind::kBackwardTasks:
+      return back().backward_tasks;
+    default:
+      return std::max(1, back().gradient_tasks);
+  }
+}
+
 std::int64_t Plan::widest(std::int64_t block_tasks) const {
   std::int64_t most = 1;
   for (const Stretch& stretch : timeline.stretches) {
-    if (stretch.kind == Stretch::Kind::kBlocks) most = std::max(most, block_tasks);
-    if (stretch.kind != Stretch::Kind::kTasks) continue;
-    most = std::max<std::int64_t>(most, 2);
-    const Action& a = timeline.actions[static_cast<std::size_t>(stretch.begin)];
-    const auto at = static_cast<std::size_t>(a.index);
-    if (a.kind == ActionKind::kForwardTasks) {
-      std::int64_t tasks = 0;
-      for (int i = stretch.begin; i < stretch.end; ++i) {
-        const Action& side = timeline.actions[static_cast<std::size_t>(i)];
-        tasks += std::max(1, steps[static_cast<std::size_t>(side.index)].step->forward_tasks);
-      }
-      most = std::max(most, tasks);
-    }
-    if (a.kind == ActionKind::kGradientTasks)  // of which there are more than of their sums
-      most = std::max<std::int64_t>(
-          most, steps[static_cast<std::size_t>(backward[at].step)].step->gradient_tasks);
+    if (stretch.kind == Stretch::Kind::kOnce) continue;
+    const bool blocks = stretch.kind == Stretch::Kind::kBlocks;
+    std::int64_t tasks = blocks ? block_tasks : 0;
+    for (int i = stretch.begin; i < (blocks ? stretch.end_tasks : stretch.end); ++i)
+      tasks += task_count(timeline.actions[static_cast<std::size_t>(i)], block_tasks);
+    most = std::max(most, tasks);
   }
   return most;
 }

@@ -107,6 +107,8 @@ struct Plan {
     return options.blocks ? batch_floats : checked_mul(batch_floats, blocks);
   }
   bool keeps_for_backward() const { return options.training || options.gradients(); }
+  // Of an action over the whole batch.
+  std::int64_t task_count(const Action& action, std::int64_t blocks) const;
   // The most that runs at once: no more threads are of use.
   std::int64_t widest(std::int64_t block_tasks) const;
 };

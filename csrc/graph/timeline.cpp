@@ -37,7 +37,7 @@ class TimelineBuilder {
     if (options_.input_gradient)
       for (std::size_t k = 0; k < program_.inputs.size(); ++k)
         if (program_.inputs[k] >= 0) add(ActionKind::kStoreGradient, static_cast<int>(k));
-    flush();
+    finish();
     return std::move(timeline_);
   }
 
@@ -65,7 +65,7 @@ class TimelineBuilder {
       if (levels.size() <= level) levels.resize(level + 1);
       levels[level].push_back({ActionKind::kForwardTasks, static_cast<int>(i)});
     }
-    for (const std::vector<Action>& level : levels) close(level, Stretch::Kind::kTasks);
+    for (const std::vector<Action>& level : levels) close({}, level, Stretch::Kind::kTasks);
   }
 
   void backward(const BackwardStep& b, int at) {
@@ -80,8 +80,7 @@ class TimelineBuilder {
       add(ActionKind::kGatherBackward, at);
       add(ActionKind::kMeetBackward, at);
     }
-    if (apart) add(ActionKind::kGradientTasks, at);
-    if (apart && s.gradient_sum_tasks) add(ActionKind::kGradientSums, at);
+    if (apart) gradient_tasks(b, at, s.gradient_sum_tasks > 0);
     if (!runs) return;
     if (options_.packs_inside && s.packed_backward_size && s.gradient_tasks)
       pack(ActionKind::kPackBackward, b.step, s.packed_backward_size);
@@ -98,32 +97,56 @@ class TimelineBuilder {
     packed_ += floats;
   }
 
+  // They wait for all of dy, and only the optimizer (or their sums) for them: they run beside the
+  // blocks that come next, whose unequal ends they fill.
+  void gradient_tasks(const BackwardStep& b, int at, bool sums) {
+    flush();
+    if (b.adds_parameters) finish();  // to what others may still be making
+    beside_.push_back({ActionKind::kGradientTasks, at});
+    if (sums) next_beside_.push_back({ActionKind::kGradientSums, at});
+  }
+
   void add(ActionKind kind, int index, int input = 0) {
     const Stretch::Kind stretch = stretch_kind(kind);
     if (stretch != Stretch::Kind::kBlocks) {
       // What this stretch needs packed is packed with what the blocks in front of it need.
       flush();
-      close({{kind, index, input}}, stretch);
+      close({}, {{kind, index, input}}, stretch);
       return;
     }
     open_.push_back({kind, index, input});
   }
 
   void flush() {
-    close(packs_, Stretch::Kind::kTasks);
-    close(open_, Stretch::Kind::kBlocks);
+    close({}, packs_, Stretch::Kind::kTasks);
+    if (!open_.empty()) {
+      close(beside_, open_, Stretch::Kind::kBlocks);
+      next_beside();
+    }
     packs_.clear();
     open_.clear();
     packed_ = 0;
   }
+  void finish() {
+    flush();
+    for (; !beside_.empty(); next_beside()) close({}, beside_, Stretch::Kind::kTasks);
+  }
+  void next_beside() {
+    beside_ = std::move(next_beside_);
+    next_beside_.clear();
+  }
 
-  void close(const std::vector<Action>& actions, Stretch::Kind kind) {
+  void close(const std::vector<Action>& tasks, const std::vector<Action>& actions,
+             Stretch::Kind kind) {
     if (actions.empty()) return;
     const int begin = static_cast<int>(timeline_.actions.size());
     const int number = static_cast<int>(timeline_.stretches.size());
-    timeline_.actions.insert(timeline_.actions.end(), actions.begin(), actions.end());
+    for (const std::vector<Action>* part : {&tasks, &actions})
+      timeline_.actions.insert(timeline_.actions.end(), part->begin(), part->end());
+    const int end = static_cast<int>(timeline_.actions.size());
     timeline_.stretch_of.resize(timeline_.actions.size(), number);
-    timeline_.stretches.push_back({kind, begin, static_cast<int>(timeline_.actions.size())});
+    const auto count = static_cast<int>(tasks.size());
+    timeline_.stretches.push_back({kind, begin, begin + count, end});
   }
 
   const Program& program_;
@@ -131,6 +154,7 @@ class TimelineBuilder {
   const TimelineOptions& options_;
   Timeline timeline_;
   std::vector<Action> packs_, open_;
+  std::vector<Action> beside_, next_beside_;  // of open_, and of what comes behind it
   std::int64_t packed_ = 0;
 };
 

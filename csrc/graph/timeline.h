@@ -41,10 +41,12 @@ struct Action {
   int input = 0;
 };
 
+// A stretch of blocks may have actions over the whole batch in front, begin to end_tasks - 1, whose
+// tasks run beside the blocks: neither waits for the other.
 struct Stretch {
   enum class Kind { kBlocks, kOnce, kTasks };
   Kind kind;
-  int begin, end;  // actions
+  int begin, end_tasks, end;  // actions
 };
 
 struct Timeline {

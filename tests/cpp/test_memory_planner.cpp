@@ -17,15 +17,20 @@ namespace {
 
 using Kind = Stretch::Kind;
 
-Timeline timeline_of(const std::vector<std::pair<Kind, int>>& stretches) {
+struct StretchOf {
+  Kind kind;
+  int actions, beside = 0;  // of them, the first so many run beside the blocks
+};
+
+Timeline timeline_of(const std::vector<StretchOf>& stretches) {
   Timeline t;
-  for (const auto& [kind, actions] : stretches) {
+  for (const auto& [kind, actions, beside] : stretches) {
     const int begin = static_cast<int>(t.actions.size()), end = begin + actions;
     for (int i = 0; i < actions; ++i) {
       t.actions.push_back({ActionKind::kForward, i});
       t.stretch_of.push_back(static_cast<int>(t.stretches.size()));
     }
-    t.stretches.push_back({kind, begin, end});
+    t.stretches.push_back({kind, begin, begin + beside, end});
   }
   return t;
 }
@@ -156,6 +161,22 @@ TEST(MemoryPlanner, NotInPlaceBesideAnotherTask) {
   }
 }
 
+// What a task reads may not be written over by the blocks beside it, however early it comes.
+TEST(MemoryPlanner, BlocksDoNotWriteOverWhatATaskBesideThemReads) {
+  for (const int beside : {0, 1}) {
+    const Timeline t =
+        timeline_of({{Kind::kBlocks, 1}, {Kind::kBlocks, 3, beside}, {Kind::kBlocks, 1}});
+    MemoryPlanner m(t);
+    const int x = m.add(80), y = m.add(80);
+    m.write(x, 0);
+    m.read(x, 1);
+    m.read(x, 2);
+    m.write(y, 2);
+    m.read(y, 4);
+    EXPECT_EQ(m.share(x, y, 2), beside == 0);
+  }
+}
+
 TEST(MemoryPlanner, OnlyEqualsShare) {
   const Timeline t = timeline_of({{Kind::kBlocks, 4}});
   MemoryPlanner m(t);
@@ -227,29 +248,42 @@ struct RandomProgram {
 
 RandomProgram random_program(CaseRandom& r) {
   RandomProgram p;
-  std::vector<std::pair<Kind, int>> stretches;
+  std::vector<StretchOf> stretches;
   for (std::int64_t i = 0, n = r.between(1, 5); i < n; ++i) {
     const bool blocks = r.between(0, 2) > 0;
-    stretches.emplace_back(blocks            ? Kind::kBlocks
-                           : r.between(0, 1) ? Kind::kOnce
-                                             : Kind::kTasks,
-                           blocks ? static_cast<int>(r.between(1, 12)) : 1);
+    const int beside = blocks && i > 0 ? static_cast<int>(r.between(0, 2)) : 0;
+    stretches.push_back({blocks            ? Kind::kBlocks
+                         : r.between(0, 1) ? Kind::kOnce
+                                           : Kind::kTasks,
+                         beside + (blocks ? static_cast<int>(r.between(1, 12)) : 1), beside});
   }
   p.timeline = timeline_of(stretches);
   const std::int64_t sizes[] = {1, 7, 16, 21};
   const auto pick = [&](std::size_t n) {
     return static_cast<int>(r.between(0, static_cast<std::int64_t>(n) - 1));
   };
+  std::size_t finished = 0;         // buffers of stretches before this one
+  std::vector<char> besides_value;  // by buffer: a task beside the blocks of this stretch makes it
   for (std::size_t time = 0; time < p.timeline.actions.size(); ++time) {
     ActionPlan a;
-    const std::size_t known = p.floats.size();
+    const Stretch& here =
+        p.timeline.stretches[static_cast<std::size_t>(p.timeline.stretch_of[time])];
+    const bool beside = static_cast<int>(time) < here.end_tasks;
+    if (static_cast<int>(time) == here.begin) {
+      finished = p.floats.size();
+      besides_value.assign(finished, false);
+    }
+    const std::size_t known = beside ? finished : p.floats.size();
     // Mostly what was made lately.
     for (std::int64_t i = 0, n = known ? r.between(1, 3) : 0; i < n; ++i)
       a.reads.push_back(r.between(0, 2)
                             ? static_cast<int>(known) - 1 - pick(std::min<std::size_t>(known, 4))
                             : pick(known));
-    const auto stretch = static_cast<std::size_t>(p.timeline.stretch_of[time]);
-    const bool may_fix = p.timeline.stretches[stretch].kind != Kind::kBlocks;
+    // Blocks and tasks beside them know nothing of each other.
+    a.reads.erase(std::remove_if(a.reads.begin(), a.reads.end(),
+                                 [&](int b) { return besides_value[static_cast<std::size_t>(b)]; }),
+                  a.reads.end());
+    const bool may_fix = here.kind != Kind::kBlocks || beside;
     const bool copies = !a.reads.empty() && r.between(0, 2) == 0;
     for (std::int64_t i = 0, n = r.between(1, copies ? 3 : 2); i < n; ++i) {
       const bool fix = may_fix && r.between(0, 1);
@@ -263,10 +297,11 @@ RandomProgram random_program(CaseRandom& r) {
       const bool fits = copy && p.floats.back() == p.floats[static_cast<std::size_t>(a.reads[0])];
       a.writes.push_back({id, fits ? a.reads[0] : -1, false});
     }
-    if (known && r.between(0, 3) == 0) {
+    if (known && !beside && here.end_tasks == here.begin && r.between(0, 3) == 0) {
       const int to = pick(known);
       if (!p.fixed[static_cast<std::size_t>(to)]) a.writes.push_back({to, -1, true});
     }
+    besides_value.resize(p.floats.size(), beside);
     p.actions.push_back(std::move(a));
   }
   return p;
@@ -286,7 +321,7 @@ class Simulation {
         known_(known),
         batch_(cells(m.batch_floats() * (known ? 1 : kBlocks))),
         fixed_(cells(m.fixed_floats())) {
-    for (int i = 0; i < kThreads; ++i) threads_.push_back(cells(m.thread_floats()));
+    for (int i = 0; i <= kThreads; ++i) threads_.push_back(cells(m.thread_floats()));
     for (std::size_t t = 0; t < p.actions.size(); ++t)
       for (int b : p.actions[t].reads) last_read_[b] = static_cast<int>(t);
   }
@@ -298,6 +333,8 @@ class Simulation {
         for (int block = 0; block < kBlocks; ++block) write(s.begin, block, 0);
         continue;
       }
+      std::vector<int> beside;
+      for (int i = s.begin; i < s.end_tasks; ++i) beside.push_back(i);
       // Threads that are each at some action of some block.
       std::vector<std::pair<int, int>> at(kThreads, {-1, s.end});  // block, action
       int next = 0;
@@ -307,10 +344,11 @@ class Simulation {
           auto& [block, action] = at[static_cast<std::size_t>(i)];
           if (action == s.end && next < kBlocks) {
             block = next++;
-            action = s.begin;
+            action = s.end_tasks;
           }
           if (action < s.end) busy.push_back(i);
         }
+        run_beside(busy.empty(), &beside);
         if (busy.empty()) break;
         const int i = busy[static_cast<std::size_t>(
             r_.between(0, static_cast<std::int64_t>(busy.size()) - 1))];
@@ -326,6 +364,20 @@ class Simulation {
   using Cells = std::vector<std::uint64_t>;
   static constexpr int kThreads = 2;
   static Cells cells(std::int64_t n) { return Cells(static_cast<std::size_t>(n), 0); }
+
+  // Tasks beside the blocks read until they end, which they do at any time; on a thread of their
+  // own.
+  void run_beside(bool end, std::vector<int>* tasks) {
+    std::vector<int> still;
+    for (const int time : *tasks) {
+      for (int block = 0; block < kBlocks; ++block) read(time, block, kThreads);
+      if (!end && r_.between(0, 7))
+        still.push_back(time);
+      else
+        for (int block = 0; block < kBlocks; ++block) write(time, block, kThreads);
+    }
+    *tasks = still;
+  }
 
   std::uint64_t* memory(int buffer, int block, int thread) {
     const Place p = m_.at(buffer);
