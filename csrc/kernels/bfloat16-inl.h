@@ -27,31 +27,22 @@ void pair_channels(int64_t pixels, int32_t channels, const float* x, float* word
   }
 }
 
-void pair_rows(int64_t pairs, int32_t width, const float* rows, float* words) {
-  for (int64_t r = 0; r < pairs; ++r, rows += 2 * width, words += width) {
-    for (int32_t i = 0; i < width; i += kWidth) {
-      store(words + i, pair_up(load(rows + i), load(rows + width + i)));
-    }
-  }
-}
-
 // A pixel's numbers and those of the one below it, or zeros.
 STRIATE_INLINE V pair_pixels(const float* p, int64_t step, bool last, Tail t) {
   return pair_up(load_tail(p, t), last ? zero() : load_tail(p + step, t));
 }
 
-void pairs_pack_x(const float* x, int64_t x_col, int32_t pixels, const int32_t* rows, int32_t tiles,
-                  float* to, int64_t tile_step) {
-  for (int32_t t = 0; t < tiles; ++t, to += tile_step) {
-    for (int32_t m = 0; m < rows[t]; m += kWidth) {
-      const Tail some = tail(static_cast<int>(least(kWidth, rows[t] - m)));
-      const float* from = x + m;
-      float* column = to + m;
-      for (int32_t p = 0; p < pixels; p += 2, from += 2 * x_col, column += kWgradColumn) {
-        store(column, pair_pixels(from, x_col, p + 1 == pixels, some));
-      }
+void pair_rows(int64_t rows, int32_t width, const float* from, int64_t row_step, float* words,
+               int64_t step) {
+  for (int64_t r = 0; r < rows; r += 2, from += 2 * row_step, words += step) {
+    int32_t i = 0;
+    for (; r + 1 < rows && i + kWidth <= width; i += kWidth) {
+      store(words + i, pair_up(load(from + i), load(from + row_step + i)));
     }
-    x += rows[t];
+    for (; i < width; i += kWidth) {
+      const Tail some = tail(static_cast<int>(least(kWidth, width - i)));
+      store_tail(words + i, pair_pixels(from + i, row_step, r + 1 == rows, some), some);
+    }
   }
 }
 

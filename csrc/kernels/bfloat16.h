@@ -19,13 +19,12 @@ struct Bfloat16Kernels {
   // Numbers side by side: word j of a pixel holds channels 2j and 2j + 1 of it, zero behind the
   // last; a pixel takes (channels + 1) / 2 words.
   void (*pair_channels)(int64_t pixels, int32_t channels, const float* x, float* words);
-  // Numbers one above the other: words[r*width + i] holds rows[2r*width + i] and the number below
-  // it. width: whole vectors. In place is allowed.
-  void (*pair_rows)(int64_t pairs, int32_t width, const float* rows, float* words);
-  // KernelTable's wgrad_pack_x and wgrad_pack_dy, pixels 2i and 2i + 1 in one row of words; behind
-  // an odd last pixel lie zeros. A panel's words begin outputs before it * (pixels + 1) / 2 on.
-  void (*wgrad_pack_x)(const float* x, int64_t x_col, int32_t pixels, const int32_t* rows,
-                       int32_t tiles, float* to, int64_t tile_step);
+  // Numbers one above the other: words[r*step + i] holds rows[2r*row_step + i] and the number a row
+  // below it, or zero below the last of an odd number of rows. In place is allowed, step by step.
+  void (*pair_rows)(int64_t rows, int32_t width, const float* from, int64_t row_step, float* words,
+                    int64_t step);
+  // KernelTable's wgrad_pack_dy, pixels 2i and 2i + 1 in one row of words, as pair_rows leaves
+  // them.
   void (*wgrad_pack_dy)(const float* dy, int64_t dy_col, int32_t pixels, int32_t outputs,
                         float* to);
   // As KernelTable's, with weights packed in pairs (pack, then pair_rows a tile); w_step is 0.

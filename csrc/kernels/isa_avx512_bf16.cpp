@@ -12,6 +12,6 @@
 
 namespace striate::avx512_bf16 {
 extern const Bfloat16Kernels kTable;
-constexpr Bfloat16Kernels kTable = {"avx512_bf16", pair_channels, pair_rows,  pairs_pack_x,
+constexpr Bfloat16Kernels kTable = {"avx512_bf16", pair_channels, pair_rows,
                                     pairs_pack_dy, conv_channels, wgrad_panel};
 }  // namespace striate::avx512_bf16

@@ -145,14 +145,6 @@ void ConvWeightGradient::each_row(const Pixels& block, Body body) const {
 
 void ConvWeightGradient::pack_x(const Task& task, const Pixels& block, const float* x, float* to,
                                 float* window) const {
-  if (pairs_ && matrix_) {
-    for (const Part& p : task.parts)
-      pairs_->wgrad_pack_x(x + block.first * g_.c + p.x, g_.c,
-                           static_cast<std::int32_t>(block.end - block.first),
-                           task.tile_rows.data() + p.first_tile, p.tiles,
-                           to + p.first_tile * tile_step_, tile_step_);
-    return;
-  }
   each_row(block, [&](std::int64_t at, std::int64_t n, std::int64_t oh, std::int64_t column,
                       std::int64_t columns) {
     for (const Part& p : task.parts) {
@@ -177,12 +169,6 @@ void ConvWeightGradient::pack_x(const Task& task, const Pixels& block, const flo
       pack_clipped(row, inside_end, end, window);
     }
   });
-}
-
-// In place; a last pixel without a neighbour gets one of zeros.
-void ConvWeightGradient::pair_tile(std::int64_t pixels, float* tile) const {
-  if (pixels % 2) std::fill_n(tile + pixels * k_.wgrad_column, k_.wgrad_column, 0.0f);
-  pairs_->pair_rows(panel_rows(pixels), k_.wgrad_column, tile, tile);
 }
 
 // Columns begin to end - 1, whose windows reach beyond the row: zeros there.
@@ -237,6 +223,63 @@ void ConvWeightGradient::clear(const Task& task, float* dw) const {
       std::fill(dw + k * g_.oc + task.first_output, dw + k * g_.oc + task.end_output, 0.0f);
 }
 
+ConvWeightGradient::BlockRows ConvWeightGradient::rows_of(const Task& task, const Pixels& block,
+                                                          const float* x, int order, float* tiles,
+                                                          float* window) const {
+  const std::int64_t count = block.end - block.first;
+  if (matrix_ && (pairs_ || (in_place_ && order == 1))) {
+    const Part& part = task.parts[0];  // of one run
+    const float* const first = x + block.first * g_.c + part.x;
+    if (!pairs_) return {first, g_.c, 0};
+    const std::int64_t pitch = align_up(part.rows) + kAlignFloats;
+    pairs_->pair_rows(count, static_cast<std::int32_t>(part.rows), first, g_.c, tiles, pitch);
+    return {tiles, pitch, 0};
+  }
+  pack_x(task, block, x, tiles, window);
+  const std::int64_t column = k_.wgrad_column;
+  for (std::size_t t = 0; t < task.tile_rows.size(); ++t) {
+    float* const tile = tiles + static_cast<std::int64_t>(t) * tile_step_;
+    if (order == 2) k_.multiply(count * column, tile, tile, tile);
+    if (pairs_) pairs_->pair_rows(count, k_.wgrad_column, tile, column, tile, column);
+  }
+  return {tiles, column, tile_step_};
+}
+
+// Every tile of x meets every panel of dy; what the next block reads is asked for meanwhile.
+void ConvWeightGradient::multiply(const Task& task, const Pixels& block, const BlockRows& x,
+                                  const float* panels, bool accumulate, Ahead ahead_dy,
+                                  Ahead ahead_x, float* dw) const {
+  const auto panel = pairs_ ? pairs_->wgrad_panel : k_.wgrad_panel;
+  const std::int64_t outputs = task.end_output - task.first_output;
+  const std::int64_t panel_step = panel_rows(block.end - block.first);
+  std::vector<PixelSpan> spans;
+  std::vector<std::size_t> first_span;
+  for (const Part& p : task.parts) {
+    first_span.push_back(spans.size());
+    find_spans(p, block, &spans);
+  }
+  first_span.push_back(spans.size());
+  for (std::int64_t o = 0; o < outputs; o += k_.channels_tile) {
+    const float* tile = x.first;
+    const auto width =
+        static_cast<std::int32_t>(std::min<std::int64_t>(outputs - o, k_.channels_tile));
+    for (std::size_t i = 0; i < task.parts.size(); ++i) {
+      const Part& p = task.parts[i];
+      float* to = dw + p.depth * g_.oc + task.first_output + o;
+      for (std::int32_t t = p.first_tile; t < p.first_tile + p.tiles; ++t) {
+        const std::int32_t rows = task.tile_rows[static_cast<std::size_t>(t)];
+        ahead_dy.some();
+        ahead_x.some();
+        panel(rows, width, spans.data() + first_span[i],
+              static_cast<std::int32_t>(first_span[i + 1] - first_span[i]), tile, x.pixel_step,
+              panels + o * panel_step, to, g_.oc, accumulate);
+        to += rows * g_.oc;
+        tile += x.tile_step ? x.tile_step : rows;
+      }
+    }
+  }
+}
+
 void ConvWeightGradient::run(int number, std::int64_t samples, const float* x, const float* dy,
                              int order, bool accumulate, float* scratch, float* shares,
                              float* dw) const {
@@ -255,53 +298,19 @@ void ConvWeightGradient::run(int number, std::int64_t samples, const float* x, c
   const std::int64_t first_block = blocks * share / shares_.count();
   const std::int64_t end_block = blocks * (share + 1) / shares_.count();
   if (first_block == end_block) return clear(task, dw);
-  const auto panel = pairs_ ? pairs_->wgrad_panel : k_.wgrad_panel;
   const auto pack_dy = pairs_ ? pairs_->wgrad_pack_dy : k_.wgrad_pack_dy;
-  std::vector<PixelSpan> spans;
-  std::vector<std::size_t> first_span;
+  dy += task.first_output;
   for (std::int64_t b = first_block; b < end_block; ++b) {
     const Pixels block{pixels * b / blocks, pixels * (b + 1) / blocks};
-    const auto count = static_cast<std::int32_t>(block.end - block.first);
-    pack_dy(dy + block.first * g_.oc + task.first_output, g_.oc, count,
+    pack_dy(dy + block.first * g_.oc, g_.oc, static_cast<std::int32_t>(block.end - block.first),
             static_cast<std::int32_t>(outputs), panels);
-    const bool packed = !in_place_ || order == 2;
-    if (packed) pack_x(task, block, x, tiles, window);
-    for (std::size_t t = 0; t < task.tile_rows.size(); ++t) {
-      float* tile = tiles + static_cast<std::int64_t>(t) * tile_step_;
-      if (order == 2) k_.multiply(std::int64_t{count} * k_.wgrad_column, tile, tile, tile);
-      if (pairs_ && !matrix_) pair_tile(count, tile);
-    }
-    spans.clear();
-    first_span.clear();
-    for (const Part& p : task.parts) {
-      first_span.push_back(spans.size());
-      find_spans(p, block, &spans);
-    }
-    first_span.push_back(spans.size());
+    const BlockRows rows = rows_of(task, block, x, order, tiles, window);
     const std::int64_t next = b + 1 < end_block ? pixels * (b + 2) / blocks - block.end : 0;
     const std::int64_t calls = (outputs + k_.channels_tile - 1) / k_.channels_tile *
                                static_cast<std::int64_t>(task.tile_rows.size());
-    Ahead ahead_dy(dy + block.end * g_.oc + task.first_output, next, outputs, g_.oc, calls);
-    Ahead ahead_x = next_windows(task, x, {block.end, block.end + next}, calls);
-    for (std::int64_t o = 0; o < outputs; o += k_.channels_tile)
-      for (std::size_t i = 0; i < task.parts.size(); ++i) {
-        const Part& p = task.parts[i];
-        float* to = dw + p.depth * g_.oc + task.first_output + o;
-        const float* in_place = x + block.first * g_.c + p.x;
-        for (std::int32_t t = p.first_tile; t < p.first_tile + p.tiles; ++t) {
-          const std::int32_t rows = task.tile_rows[static_cast<std::size_t>(t)];
-          ahead_dy.some();
-          ahead_x.some();
-          panel(rows,
-                static_cast<std::int32_t>(std::min<std::int64_t>(outputs - o, k_.channels_tile)),
-                spans.data() + first_span[i],
-                static_cast<std::int32_t>(first_span[i + 1] - first_span[i]),
-                packed ? tiles + t * tile_step_ : in_place, packed ? k_.wgrad_column : g_.c,
-                panels + o * panel_rows(count), to, g_.oc, accumulate || b > first_block);
-          to += rows * g_.oc;
-          in_place += rows;
-        }
-      }
+    multiply(task, block, rows, panels, accumulate || b > first_block,
+             {dy + block.end * g_.oc, next, outputs, g_.oc, calls},
+             next_windows(task, x, {block.end, block.end + next}, calls), dw);
   }
 }
 

@@ -81,7 +81,15 @@ class ConvWeightGradient {
   void find_spans(const Part& p, const Pixels& block, std::vector<PixelSpan>* spans) const;
   // Rows of a block's panel or tile: pixels, or pairs of them.
   std::int64_t panel_rows(std::int64_t pixels) const { return pairs_ ? (pixels + 1) / 2 : pixels; }
-  void pair_tile(std::int64_t pixels, float* tile) const;
+  // Where a block's rows of x lie: tile after tile or (tile_step 0) side by side.
+  struct BlockRows {
+    const float* first;
+    std::int64_t pixel_step, tile_step;
+  };
+  BlockRows rows_of(const Task& task, const Pixels& block, const float* x, int order, float* tiles,
+                    float* window) const;
+  void multiply(const Task& task, const Pixels& block, const BlockRows& x, const float* panels,
+                bool accumulate, Ahead ahead_dy, Ahead ahead_x, float* dw) const;
 
   ConvGeometry g_;
   const KernelTable& k_;

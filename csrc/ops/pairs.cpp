@@ -78,7 +78,7 @@ void pack_pairs(const KernelTable& k, const Bfloat16Kernels& pairs, const ConvPa
              floats.data() + from * static_cast<std::size_t>(width));
     from = end + 1;
   }
-  pairs.pair_rows(t.pass.depth, width, floats.data(), packed);
+  pairs.pair_rows(2 * std::int64_t{t.pass.depth}, width, floats.data(), width, packed, width);
 }
 
 }  // namespace striate

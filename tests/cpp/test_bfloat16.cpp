@@ -46,19 +46,21 @@ TEST_F(Bfloat16, PairsOfChannelsAreRoundedAndFilledUp) {
 
 TEST_F(Bfloat16, PairsOfRowsMayTakeTheirPlace) {
   CaseRandom r(2);
-  for (const int width : {16, 32}) {
-    const std::vector<float> rows = uniform(r, 10 * width, -3.0, 3.0);
-    GuardedBuffer both(10 * width);
-    std::copy(rows.begin(), rows.end(), both.data());
-    bfloat16_kernels()->pair_rows(5, width, both.data(), both.data());
-    EXPECT_TRUE(both.guards_intact());
-    for (int p = 0; p < 5; ++p)
-      for (int i = 0; i < width; ++i) {
-        const auto at = static_cast<std::size_t>(2 * p * width + i);
-        expect_pair(both.data()[p * width + i], rows[at],
-                    rows[at + static_cast<std::size_t>(width)], "rows");
-      }
-  }
+  for (const int width : {1, 7, 16, 19, 32, 45})
+    for (const int count : {1, 2, 9, 10}) {
+      const int step = width + static_cast<int>(r.between(0, 2));
+      const std::vector<float> rows = uniform(r, count * step, -3.0, 3.0);
+      GuardedBuffer both(count * step);
+      std::copy(rows.begin(), rows.end(), both.data());
+      bfloat16_kernels()->pair_rows(count, width, both.data(), step, both.data(), step);
+      EXPECT_TRUE(both.guards_intact());
+      for (int p = 0; 2 * p < count; ++p)
+        for (int i = 0; i < width; ++i) {
+          const auto at = static_cast<std::size_t>(2 * p * step + i);
+          const float below = 2 * p + 1 < count ? rows[at + static_cast<std::size_t>(step)] : 0.0f;
+          expect_pair(both.data()[p * step + i], rows[at], below, "rows");
+        }
+    }
 }
 
 // As inference runs it: weights packed once, outputs cut into tasks.
