@@ -6,7 +6,7 @@
 Networks and step are those of `compare.py deepnets`: images of 224x224, SGD with momentum; PyTorch
 eager with channels_last tensors. Every figure has a process of its own: the most that was
 resident until it had made the network and trained the steps, less what was resident after the
-imports. In the first step both make the momentum when the activations are gone again, so only from
+imports, and in all. In the first step both make the momentum when the activations are gone again, so only from
 the second on the peak is that of training. Beside striate's stands what `model.memory(batch)` says
 before anything is allocated, which is of the second step on.
 """
@@ -87,16 +87,22 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
                 row["peer"],
                 f"{row['growth'] / MIB:,.0f}",
                 f"{row['after_import'] / MIB:,.0f}",
-                f"{row['growth'] / other['growth']:.2f}" if other and other is not row else "-",
+                _ratio(row, other, "growth"),
+                f"{row['peak'] / MIB:,.0f}",
+                _ratio(row, other, "peak"),
                 f"{row['planned']['total'] / MIB:,.0f}" if row["planned"] else "-",
                 f"{row['growth'] / row['planned']['total']:.3f}" if row["planned"] else "-",
             ]
         )
     header = [
-        "network", "steps", "peer", "peak MiB", "after import", "to torch", "model.memory",
-        "peak to it",
+        "network", "steps", "peer", "growth MiB", "after import", "to torch", "in all",
+        "to torch", "model.memory", "growth to it",
     ]  # fmt: skip
     return report.table(header, lines)
+
+
+def _ratio(row: dict[str, Any], other: dict[str, Any] | None, what: str) -> str:
+    return f"{row[what] / other[what]:.2f}" if other and other is not row else "-"
 
 
 def _case(row: dict[str, Any]) -> tuple[str, int]:
