@@ -6,9 +6,9 @@
 Networks and step are those of `compare.py deepnets`: images of 224x224, SGD with momentum; PyTorch
 eager with channels_last tensors. Every figure has a process of its own: the most that was
 resident until it had made the network and trained the steps, less what was resident after the
-imports, and in all. In the first step both make the momentum when the activations are gone again, so only from
-the second on the peak is that of training. Beside striate's stands what `model.memory(batch)` says
-before anything is allocated, which is of the second step on.
+imports, and in all. In the first step both make the momentum when the activations are gone again,
+so only from the second on the peak is that of training. Beside striate's stands what
+`model.memory(batch)` says before anything is allocated, which is of the second step on.
 """
 
 import argparse
