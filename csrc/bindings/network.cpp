@@ -338,6 +338,8 @@ void bind_network(py::module_& m) {
   cls.def("optimizer_state", &optimizer_state);
   cls.def("set_optimizer_state", &set_optimizer_state);
   cls.def("use_average", &Network::use_average);
+  cls.def("freeze", &Network::freeze);
+  cls.def_property_readonly("frozen", &Network::frozen);
   cls.def_property_readonly("average_in_use", &Network::average_in_use);
   cls.def("overwrite_with_average", &Network::overwrite_with_average);
   cls.def("memory", &memory, "batch"_a, "training"_a = true);

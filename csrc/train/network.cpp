@@ -113,6 +113,7 @@ void Network::compile(const LossOptions& loss, const OptimizerOptions& optimizer
 
 void Network::compile_outputs(std::vector<OutputLoss> losses, const OptimizerOptions& optimizer) {
   const std::lock_guard<std::mutex> lock(s_->busy);
+  s_->require_thawed();
   if (losses.size() != output_count())
     throw ValueError("the network has " + std::to_string(output_count()) + " outputs, got " +
                      std::to_string(losses.size()) + " losses");
@@ -166,11 +167,27 @@ void Network::set_precision(Precision precision) {
   s_->plans.clear();
 }
 Precision Network::precision() const { return s_->precision; }
+void Network::freeze() {
+  const std::lock_guard<std::mutex> lock(s_->busy);
+  State& s = *s_;
+  s.values.draw_all();
+  s.frozen = true;
+  s.update.reset();
+  s.average_in_use = false;
+  for (Storage* memory : {&s.curvature, &s.batch_arena, &s.fixed_arena, &s.shards})
+    *memory = Storage();
+  s.plans.clear();
+  s.arenas.clear();
+  s.shard_parameters.clear();
+  s.shard_pointers.clear();
+}
+bool Network::frozen() const { return s_->frozen; }
 void Network::set_check_numerics(bool on) { s_->numerics = on; }
 bool Network::check_numerics() const { return s_->numerics; }
 
 BatchLoss Network::train_batch(const Batch& batch, const std::vector<float*>& outputs) {
   const std::lock_guard<std::mutex> lock(s_->busy);
+  s_->require_thawed();
   s_->check_batch(batch, true);
   GradientUpdate& update = *s_->update;
   if (update.options().kind == OptimizerKind::kSdlm && s_->curvature.size() == 0)
@@ -219,6 +236,7 @@ BatchLoss Network::gradients(const Batch& batch, bool training,
                              const std::vector<float*>& parameter_gradients,
                              const std::vector<float*>& input_gradients) {
   const std::lock_guard<std::mutex> lock(s_->busy);
+  s_->require_thawed();
   s_->check_batch(batch, true);
   State::Pass pass;
   pass.ready =
@@ -247,6 +265,7 @@ BatchLoss Network::gradients(const Batch& batch, bool training,
 
 void Network::estimate_curvature(const Batch& batch) {
   const std::lock_guard<std::mutex> lock(s_->busy);
+  s_->require_thawed();
   s_->check_batch(batch, true);
   State::Pass pass;
   pass.ready = &s_->ready(PlanPurpose::kCurvature, batch.count);

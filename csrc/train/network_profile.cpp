@@ -104,6 +104,7 @@ class Profiler {
 
 NetworkProfile Network::profile(const Batch& batch, bool training, int repeats) {
   const std::lock_guard<std::mutex> lock(s_->busy);
+  if (training) s_->require_thawed();
   s_->check_batch(batch, training);
   if (repeats < 1) throw ValueError("a profile repeats the batch at least once");
   State::Pass pass;

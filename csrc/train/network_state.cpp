@@ -175,6 +175,10 @@ void Network::State::require_average() const {
     throw ValueError("the network keeps no average of its weights: compile with use_ema");
 }
 
+void Network::State::require_thawed() const {
+  if (frozen) throw ValueError("the network is frozen, for inference alone");
+}
+
 void Network::State::use_average(bool on) {
   if (on == average_in_use || !update || !update->average()) return;
   for (const Parameter& p : table.all())

@@ -48,6 +48,7 @@ struct Network::State {
   // What the regularizers add to the loss.
   double penalty();
   void require_average() const;  // ValueError without use_ema
+  void require_thawed() const;   // ValueError after freeze
   void use_average(bool on);     // if there are averages
 
   // Forward and, where the plan has one, backward over all blocks; then `reduce` or `update` on
@@ -105,6 +106,7 @@ struct Network::State {
   std::uint32_t samples_seen = 0;  // keys dropout
   bool numerics = false;
   Precision precision = Precision::kFloat32;
+  bool frozen = false;
   Storage curvature;
 
   // By purpose, layout, samples a block, whether samples are cut, and the blocks of a batch where

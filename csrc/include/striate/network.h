@@ -132,6 +132,13 @@ class Network {
   void set_check_numerics(bool on);
   bool check_numerics() const;
 
+  // For inference alone from now on: gives back the optimizer with its slots and averages and all
+  // memory but the parameters'; what predict and test_batch need is made at their next call.
+  // Whatever trains, makes gradients or compiles throws ValueError then. Averages that are in use
+  // stay as the parameters.
+  void freeze();
+  bool frozen() const;
+
   // One optimizer step (or a part of one: gradient_accumulation_steps). outputs: by output,
   // [count][K] (probabilities where the last layer is a softmax) or null; empty: none is wanted.
   // Throws ShapeError or ValueError for labels that do not fit the loss or the output, before

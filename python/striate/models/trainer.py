@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from striate.optimizers import SDLM, Optimizer
 from striate.profiling import Profile, profile_network
 
 Callbacks = Callback | Iterable[Callback] | None
+Frozen = TypeVar("Frozen", bound="Trainer")
 
 
 class Trainer(Weighted):
@@ -88,6 +89,10 @@ class Trainer(Weighted):
             ArgumentError: an unknown name; the model is then as it was.
         """
         ignore_harmless("compile", harmless, COMPILE_HARMLESS)
+        if self.frozen:
+            raise ArgumentError(
+                f"{self.name}: is frozen, for inference alone: load it anew to train"
+            )
         before = self._compiled, self._check_numerics, self._ready
         if precision is not None:
             self.precision = precision
@@ -129,6 +134,27 @@ class Trainer(Weighted):
         network.check_numerics = self._check_numerics
         compiled.optimizer.attach(network)
         self._ready = True
+
+    def freeze(self: Frozen) -> Frozen:
+        """Readies the model for inference alone, and returns it.
+
+        Gives back the optimizer's numbers, gradients and training's activations: what is left are
+        the weights and, from the next call on, what inference needs (batch normalisations folded
+        into the weights in front of them, packed once). `predict`, `evaluate`, `save` and setting
+        weights go on as before; to evaluate, compile first. Training, `gradients` and `compile`
+        raise. With use_ema, put the averages in place first (SwapEMAWeights,
+        overwrite_with_average).
+        """
+        if self._compiled is not None:
+            self.prepare_training(1)
+            self._compiled.optimizer.attach(None)
+        self.network.freeze()
+        return self
+
+    @property
+    def frozen(self) -> bool:
+        """Whether `freeze` was called."""
+        return self._store is not None and self._store.network.frozen
 
     @property
     def compiled(self) -> Compiled:
