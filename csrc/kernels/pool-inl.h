@@ -33,38 +33,67 @@ STRIATE_INLINE void store_some(float* p, V v, int n) {
   n == kWidth ? store(p, v) : store_tail(p, v, tail(n));
 }
 
-// One output pixel. x: the window's first pixel, which may lie outside the image.
-STRIATE_INLINE void max_pool_pixel(const PoolPass& p, Span h, Span w, const float* x, float* y,
-                                   float* index) {
+// One vector of one output pixel. x: the window's first pixel, which may lie outside the image.
+template <bool kIndex, bool kMasked>
+STRIATE_INLINE void max_pool_vector(const PoolPass& p, Span h, Span w, const float* x, float* y,
+                                    float* index, Tail t) {
   const int64_t row = static_cast<int64_t>(p.width) * p.inner;
-  along(p.inner, [&](int32_t i, int n) {
-    V best = load_some(x + h.begin * row + w.begin * p.inner + i, n);
-    V place = splat(static_cast<float>(h.begin * p.window_w + w.begin));
+  const auto at = [&](int32_t a, int32_t b) {
+    const float* const from = x + a * row + b * p.inner;
+    return kMasked ? load_tail(from, t) : load(from);
+  };
+  V best = at(h.begin, w.begin);
+  V place = splat(static_cast<float>(h.begin * p.window_w + w.begin));
+  const auto meet = [&](int32_t a, int32_t b) {
+    const V v = at(a, b);
+    const Cond better = gt(v, best);
+    best = select(better, v, best);
+    if (kIndex) place = select(better, splat(static_cast<float>(a * p.window_w + b)), place);
+  };
+  if (h.begin == 0 && h.end == 2 && w.begin == 0 && w.end == 2) {  // most windows are these
+    meet(0, 1);
+    meet(1, 0);
+    meet(1, 1);
+  } else {
     for (int32_t a = h.begin; a < h.end; ++a) {
-      for (int32_t b = w.begin; b < w.end; ++b) {
-        const V v = load_some(x + a * row + b * p.inner + i, n);
-        const Cond better = gt(v, best);
-        best = select(better, v, best);
-        place = select(better, splat(static_cast<float>(a * p.window_w + b)), place);
+      for (int32_t b = w.begin; b < w.end; ++b) meet(a, b);
+    }
+  }
+  kMasked ? store_tail(y, best, t) : store(y, best);
+  if (kIndex) kMasked ? store_tail(index, place, t) : store(index, place);
+}
+
+template <bool kIndex>
+STRIATE_INLINE void max_pool_image(const PoolPass& p, const float* x, float* y, float* index) {
+  const int64_t row = static_cast<int64_t>(p.width) * p.inner;
+  const Tail rest = tail(p.inner % kWidth);
+  for (int32_t r = 0; r < p.out_height; ++r) {
+    const Span h = window_span(r, p.stride_h, p.pad_top, p.window_h, p.height);
+    for (int32_t c = 0; c < p.out_width; ++c, y += p.inner, index += kIndex ? p.inner : 0) {
+      const Span w = window_span(c, p.stride_w, p.pad_left, p.window_w, p.width);
+      const float* const from = x + static_cast<int64_t>(r * p.stride_h - p.pad_top) * row +
+                                static_cast<int64_t>(c * p.stride_w - p.pad_left) * p.inner;
+      int32_t i = 0;
+      for (; i + kWidth <= p.inner; i += kWidth) {
+        max_pool_vector<kIndex, false>(p, h, w, from + i, y + i, kIndex ? index + i : nullptr,
+                                       rest);
+      }
+      if (i < p.inner) {
+        max_pool_vector<kIndex, true>(p, h, w, from + i, y + i, kIndex ? index + i : nullptr, rest);
       }
     }
-    store_some(y + i, best, n);
-    if (index) store_some(index + i, place, n);
-  });
+  }
 }
 
 void max_pool(const PoolPass& p, const float* x, float* y, float* index) {
-  const int64_t row = static_cast<int64_t>(p.width) * p.inner;
-  for (int32_t n = 0; n < p.images; ++n, x += p.height * row) {
-    for (int32_t r = 0; r < p.out_height; ++r) {
-      const Span h = window_span(r, p.stride_h, p.pad_top, p.window_h, p.height);
-      for (int32_t c = 0; c < p.out_width; ++c, y += p.inner) {
-        const Span w = window_span(c, p.stride_w, p.pad_left, p.window_w, p.width);
-        const float* from = x + static_cast<int64_t>(r * p.stride_h - p.pad_top) * row +
-                            static_cast<int64_t>(c * p.stride_w - p.pad_left) * p.inner;
-        max_pool_pixel(p, h, w, from, y, index);
-        if (index) index += p.inner;
-      }
+  const int64_t from = static_cast<int64_t>(p.height) * p.width * p.inner;
+  const int64_t to = static_cast<int64_t>(p.out_height) * p.out_width * p.inner;
+  for (int32_t n = 0; n < p.images; ++n, x += from, y += to) {
+    if (index) {
+      max_pool_image<true>(p, x, y, index);
+      index += to;
+    } else {
+      max_pool_image<false>(p, x, y, nullptr);
     }
   }
 }

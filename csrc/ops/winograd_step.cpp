@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "ops/kernel_costs.h"
 #include "ops/task_cut.h"
 #include "ops/winograd_conv.h"
 #include "ops/winograd_weight_gradient.h"
@@ -145,12 +146,13 @@ class WinogradStep final : public Step {
 bool winograd_is_faster(const ConvGeometry& g, const StepOptions& options) {
   if (!options.winograd || options.layout != Layout::kChannels || !winograd_applies(g))
     return false;
+  if (options.winograd_always) return true;
   if (std::min(g.c, g.oc) < kFewestChannels) return false;
-  // Multiplications an image with the transforms (some 230 vector operations a tile and vector of
-  // inputs, 140 of outputs) against those of the taps.
+  const KernelCosts& cost = kernel_costs(*options.kernels);
   const double in = static_cast<double>(g.c), out = static_cast<double>(g.oc);
   const double tiles = static_cast<double>(winograd_forward(g).tiles());
-  return tiles * (kWinogradPoints * in * out + 230 * in + 140 * out) <
+  return tiles * (cost.winograd_product * kWinogradPoints * in * out + cost.winograd_input * in +
+                  cost.winograd_output * out) <
          static_cast<double>(9 * g.oh * g.ow) * in * out;
 }
 
