@@ -56,7 +56,7 @@ PlanOptions Network::State::plan_options(PlanPurpose purpose, std::int64_t batch
   // Squared weights and activations, in small networks: not worth passes of its own.
   o.winograd = precision != Precision::kStrict && purpose != PlanPurpose::kCurvature;
   o.losses = purpose == PlanPurpose::kPredict ? nullptr : &compiled_losses();
-  o.blocking = choose_blocking(graph, outputs, table.floats(), batch);
+  o.blocking = choose_blocking(graph, outputs, table, batch);
   o.blocking.cut &= !o.training && !o.gradients();
   if (o.blocking.wide && o.gradients()) o.blocks = block_count(o.blocking, batch);
   return o;
