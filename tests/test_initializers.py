@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from striate import _core, initializers
 from striate.errors import ArgumentError
-from striate.initializers import Orthogonal, VarianceScaling
+from striate.initializers import Dirac, Orthogonal, VarianceScaling
 
 
 def conv(initializer, kernel=(3, 3), channels=8, filters=12, groups=1, seed=1) -> np.ndarray:
@@ -72,6 +72,40 @@ def test_variance_scaling() -> None:
     w = dense(untruncated, 300, 100)
     assert np.abs(w).max() > 3 * math.sqrt(2 / 100), "no normal number is beyond three sigma"
     assert initializers.get(initializers.serialize(untruncated)) == untruncated
+
+
+@pytest.mark.parametrize(
+    ("kernel", "centre", "channels", "filters", "groups"),
+    [((3, 3), (1, 1), 8, 12, 1), ((5, 2), (2, 1), 8, 12, 1), ((3, 3), (1, 1), 6, 4, 1),
+     ((1, 1), (0, 0), 4, 4, 1), ((3, 3), (1, 1), 8, 12, 4)],
+)  # fmt: skip
+def test_dirac_passes_inputs_on(kernel, centre, channels, filters, groups) -> None:
+    w = conv(Dirac(), kernel, channels, filters, groups)
+    inputs = w.shape[2]
+    passing = np.zeros_like(w)
+    for c in range(min(inputs, filters)):
+        passing[(*centre, c, c)] = 1
+    np.testing.assert_array_equal(w[..., :inputs], passing[..., :inputs])
+    drawn = conv(VarianceScaling(1 / 3, "fan_in", "uniform"), kernel, channels, filters, groups)
+    np.testing.assert_array_equal(w[..., inputs:], drawn[..., inputs:])
+
+
+def test_dirac_draws_as_it_is_told() -> None:
+    wide = VarianceScaling(2.0, "fan_out", "untruncated_normal")
+    w, drawn = dense(Dirac(2.0, "fan_out", "untruncated_normal"), 30, 100), dense(wide, 30, 100)
+    np.testing.assert_array_equal(w[:, :30], np.eye(30))
+    np.testing.assert_array_equal(w[:, 30:], drawn[:, 30:])
+    assert initializers.get("dirac") == Dirac() != VarianceScaling(1 / 3, "fan_in", "uniform")
+    assert initializers.get(initializers.serialize(Dirac(0.5))) == Dirac(0.5)
+    with pytest.raises(ArgumentError, match="scale must be positive"):
+        Dirac(0.0)
+
+
+def test_dirac_wants_a_kernel() -> None:
+    graph = _core.Graph()
+    value = graph.dense(graph.input((3,)), name="d", units=2, bias_initializer=Dirac().as_core())
+    with pytest.raises(ArgumentError, match=r"d/bias: a Dirac initializer is for kernels"):
+        _core.Network(graph, value)
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,7 @@ def test_names(name) -> None:
         SGD(0.2, clipnorm=1.0, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=5),
         Adam(global_clipnorm=0.5, gradient_accumulation_steps=4),
         SGD(optimizers.schedules.CosineDecay(0.1, 10)),
+        Adam(use_ema=True, ema_momentum=optimizers.schedules.PiecewiseLinear([0, 9], [0, 0.9])),
     ],
     ids=repr,
 )

@@ -1,6 +1,7 @@
 """The recipes as data, and the networks that they are for."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ from striate.cli.networks import (
     with_first_layer,
 )
 from striate.errors import ArgumentError, ShapeError
-from striate.schedules import CosineDecay, OneCycle, PiecewiseConstantDecay
+from striate.optimizers import Muon
+from striate.schedules import CosineDecay, OneCycle, PiecewiseConstantDecay, PiecewiseLinear
 
 ALL = list(recipes.RECIPES.values())
 
@@ -81,6 +83,34 @@ def test_schedules_of_recipes() -> None:
     paper = recipes.LENET5_1998
     assert paper.rates(None, 1, 100, 20)(0) == 0.0005
     assert paper.rates(0.01, 1, 100, 20)(1999) == 0.01
+
+
+def test_triangles() -> None:
+    sloped = {"start": 0.2, "peak": 0.25, "end": 0.1}
+    recipe = replace(recipes.CIFAR_NET, learning_rate=2.0, schedule_options=sloped)
+    rates = [recipe.rates(None, 1024, 10, 4)(step) for step in (0, 5, 10, 25, 40)]
+    assert rates == pytest.approx([0.4, 1.2, 2.0, 1.1, 0.2])
+    falling = replace(recipe, schedule_options={**sloped, "peak": 0.0})
+    assert [falling.rates(None, 1024, 1, 1)(step) for step in (0, 1)] == pytest.approx([2.0, 0.2])
+    averaged = replace(recipes.CIFAR_RESNET, ema_momentum=0.9, optimizer_options={"use_ema": True})
+    momentum = averaged.make_optimizer(None, 128, 10, 4).ema_momentum
+    assert isinstance(momentum, PiecewiseLinear)
+    assert [momentum(step) for step in (0, 20, 40)] == pytest.approx([0, 0.45, 0.9])
+
+
+def test_what_moves_cifarnet() -> None:
+    """Muon has the convolutions; the rest moves at airbench94's rates, whatever Muon's rate."""
+    recipe = recipes.CIFAR_NET
+    optimizer = recipe.make_optimizer(None, recipe.batch_size, 10, recipe.epochs)
+    assert isinstance(optimizer, Muon)
+    multipliers = optimizer.get_config()["learning_rate_multipliers"]
+    share = (1 - 0.85) / (1 - optimizer.momentum)
+    assert multipliers["/beta$"] * recipe.learning_rate * share == pytest.approx(64 * 1.5)
+    assert multipliers["^predictions/"] * recipe.learning_rate * share == pytest.approx(1.5)
+    model = NETWORKS["cifarnet"].build()
+    names = [weight.path for weight in model.weights]
+    assert sum("predictions/" in name for name in names) == 1
+    assert sum(name.endswith("/beta") for name in names) == 6
 
 
 def test_weight_decay_leaves_biases_and_normalisations() -> None:

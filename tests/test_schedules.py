@@ -13,6 +13,7 @@ from striate.schedules import (
     LearningRateSchedule,
     OneCycle,
     PiecewiseConstantDecay,
+    PiecewiseLinear,
     StepDecay,
 )
 
@@ -84,6 +85,14 @@ def test_piecewise_includes_its_boundary() -> None:
     assert rates(schedule, 7) == [1.0, 1.0, 1.0, 0.5, 0.5, 0.1, 0.1]
 
 
+@pytest.mark.parametrize("start", [0, 3])
+def test_piecewise_linear(start) -> None:
+    at, values = [start, start + 4, start + 5, start + 11], [0.2, 1.0, 0.5, 0.0]
+    expected = np.interp(range(20), at, values)
+    assert rates(PiecewiseLinear(at, values), 20) == pytest.approx(expected.tolist(), abs=1e-15)
+    assert rates(PiecewiseLinear([start], [0.3]), 6) == [0.3] * 6
+
+
 def test_the_papers_list() -> None:
     schedule = schedules.lenet5_1998(steps_per_epoch=10)
     by_pass = [schedule(10 * p) for p in range(20)]
@@ -100,6 +109,7 @@ def test_the_papers_list() -> None:
         CosineDecay(0.1, 5, 0.1, warmup_target=0.4, warmup_steps=2),
         OneCycle(0.1, 8),
         PiecewiseConstantDecay([1, 3], [0.3, 0.2, 0.1]),
+        PiecewiseLinear([1, 5], [0.1, 0.4]),
     ],
     ids=lambda s: type(s).__name__,
 )
@@ -164,6 +174,10 @@ def test_assigning_a_rate_ends_the_schedule() -> None:
         lambda: OneCycle(0.1, div_factor=0),
         lambda: PiecewiseConstantDecay([1], [0.1]),
         lambda: PiecewiseConstantDecay([3, 2], [0.1, 0.1, 0.1]),
+        lambda: PiecewiseLinear([], []),
+        lambda: PiecewiseLinear([0, 1], [0.1]),
+        lambda: PiecewiseLinear([1, 1], [0.1, 0.2]),
+        lambda: PiecewiseLinear([0], [-0.1]),
         lambda: schedules.get("cosine"),
         lambda: schedules.lenet5_1998(0),
     ],

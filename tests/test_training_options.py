@@ -1,6 +1,7 @@
 """Clipping, accumulation, averages and decay: Keras 3's step in float64, and by hand."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from striate import Input, Sequential, layers, load_model, optimizers, set_rando
 from striate.errors import ArgumentError
 from striate.optimizers import SGD, Adam, AdamW, RMSprop
 from striate.regularizers import L1L2
-from striate.schedules import PiecewiseConstantDecay
+from striate.schedules import LearningRateSchedule, PiecewiseConstantDecay, PiecewiseLinear
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3)).astype(np.float32)
@@ -74,19 +75,25 @@ class Simulation:
         self.steps += 1
         rate = o["learning_rate"]
         self.weights = [w - rate * o.get("weight_decay", 0) * w for w in self.weights]
-        moves = [self.move(g, slot) for g, slot in zip(gradients, self.slots, strict=True)]
+        factors = o.get("multipliers", [1, 1])
+        moves = [
+            self.move(g, slot, factor)
+            for g, slot, factor in zip(gradients, self.slots, factors, strict=True)
+        ]
         self.weights = _added(self.weights, moves)
         if not o.get("use_ema"):
             return
-        m = o["ema_momentum"] if self.steps > 1 else 0
+        m = o["ema_momentum"]
+        m = m(self.batches - 1) if isinstance(m, LearningRateSchedule) else m
+        m = m if self.steps > 1 else 0
         old = self.average or self.weights
         self.average = [m * a + (1 - m) * w for a, w in zip(old, self.weights, strict=True)]
         frequency = o.get("ema_overwrite_frequency")
         if frequency and self.steps % frequency == 0:
             self.weights = list(self.average)
 
-    def move(self, g: np.ndarray, slot: dict[str, np.ndarray]) -> np.ndarray:
-        rate, momentum = self.options["learning_rate"], self.options.get("momentum", 0)
+    def move(self, g: np.ndarray, slot: dict[str, np.ndarray], factor: float) -> np.ndarray:
+        rate, momentum = self.options["learning_rate"] * factor, self.options.get("momentum", 0)
         if self.rule == "sgd":
             slot["v"] = momentum * slot.get("v", 0) - rate * g
             return slot["v"]
@@ -111,6 +118,11 @@ OPTIONS = [
     {"gradient_accumulation_steps": 2, "global_clipnorm": 0.2, "weight_decay": 0.1},
     {"gradient_accumulation_steps": 2, "use_ema": True, "ema_momentum": 0.8,
      "ema_overwrite_frequency": 2, "clipnorm": 0.3},
+    {"use_ema": True, "ema_momentum": PiecewiseLinear([0, 5], [0.0, 0.9])},
+    {"gradient_accumulation_steps": 2, "use_ema": True, "ema_overwrite_frequency": 2,
+     "ema_momentum": PiecewiseLinear([1, 4], [0.2, 0.8])},
+    {"multipliers": [0.5, 4.0], "weight_decay": 0.1},
+    {"multipliers": [1.0, 0.0], "global_clipnorm": 0.3},
 ]  # fmt: skip
 
 
@@ -121,7 +133,12 @@ def test_steps_are_keras_3s(rule: str, options: dict[str, Any]) -> None:
     if rule == "sgd":
         options["momentum"] = 0.5
     make = SGD if rule == "sgd" else Adam
-    model = linear(make(**options), L1L2(0.02, 0.05))
+    settings = dict(options)
+    factors = settings.pop("multipliers", None)
+    model = linear(make(**settings), L1L2(0.02, 0.05))
+    if factors is not None:
+        kernel, bias = factors
+        model.optimizer.set_learning_rate_multipliers({"kernel": kernel, "/bias$": bias})
     start = [w.astype(np.float64) for w in model.get_weights()]
     simulation = Simulation(start, options, rule, 0.02, 0.05)
     for begin in range(0, 60, BATCH):
@@ -222,6 +239,79 @@ def test_exclusions_by_weight_change_and_are_saved(tmp_path) -> None:
         optimizer.exclude_from_weight_decay(var_names=["("])
 
 
+def test_multipliers_of_the_rate_change_and_are_saved(tmp_path) -> None:
+    x, y = np.ones((4, 3), np.float32), np.zeros((4, 2), np.float32)
+
+    def moves(model: Sequential) -> list[np.ndarray]:
+        model.set_weights([np.ones((3, 2)), np.ones(2)])
+        model.train_on_batch(x, y)
+        return [weight.ravel()[0] - 1 for weight in model.get_weights()]
+
+    optimizer = SGD(0.01)
+    optimizer.set_learning_rate_multipliers({"bias": 3, "e/": 0.5, ".": 2})  # before compile
+    model = linear(optimizer)
+    assert re.fullmatch(r"dense(_\d+)?/kernel", model.weights[0].path)
+    kernel, bias = moves(linear(SGD(0.01)))
+    assert moves(model) == pytest.approx([0.5 * kernel, 3 * bias])
+    json.dumps(optimizer.get_config())
+    model.save(tmp_path / "model")
+    assert moves(load_model(tmp_path / "model")) == pytest.approx([0.5 * kernel, 3 * bias])
+    optimizer.set_learning_rate_multipliers({"kernel": 0})
+    assert moves(model) == pytest.approx([0, bias])
+    model.compile(SGD(0.01), "mse")
+    assert moves(model) == pytest.approx([kernel, bias])
+
+
+@pytest.mark.parametrize("make", [lambda: SGD(0.1, 0.9, True), RMSprop, AdamW])
+def test_a_multiplier_is_a_rate_of_its_own(make) -> None:
+    """For every rule: as if the optimizer had that rate, but for its weight decay."""
+    optimizer, scaled = make(), make()
+    scaled.learning_rate = 0.25 * optimizer.learning_rate
+    scaled.weight_decay = 4 * optimizer.weight_decay
+    optimizer.set_learning_rate_multipliers({".": 0.25})
+    one, other = classifier(optimizer), classifier(scaled)
+    for model in (one, other):
+        model.fit(SAMPLES, CLASSES, epochs=3, verbose=0)
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("multipliers", "message"),
+    [
+        ({"(": 1.0}, "set_learning_rate_multipliers: '\\(' is not a regular expression"),
+        ({1: 1.0}, "1 is not a regular expression"),
+        ({"bias": -1.0}, "the multiplier of 'bias' must be at least 0"),
+        ({"bias": float("inf")}, "the multiplier of 'bias' must be at least 0"),
+        ({"bias": "much"}, "the multiplier of 'bias' must be a number"),
+    ],
+)
+def test_bad_multipliers(multipliers, message) -> None:
+    model = linear(SGD(0.1))
+    with pytest.raises(ArgumentError, match=message):
+        model.optimizer.set_learning_rate_multipliers(multipliers)
+    assert "learning_rate_multipliers" not in model.optimizer.get_config()
+    for factor in (-1.0, float("nan")):
+        with pytest.raises(ArgumentError, match="multiplier must be finite and at least 0"):
+            model.network.set_learning_rate_multiplier(0, factor)
+
+
+def test_a_schedule_of_the_averages_momentum_is_checked() -> None:
+    class Own(LearningRateSchedule):
+        def __call__(self, step):
+            return 0.5
+
+    with pytest.raises(ArgumentError, match="ema_momentum is a number or one of striate's own"):
+        SGD(0.1, ema_momentum=Own())
+    model = linear(SGD(0.1, use_ema=True, ema_momentum=PiecewiseLinear([0, 4], [0.8, 1.6])))
+    model.train_on_batch(X, Y)
+    model.train_on_batch(X, Y)
+    before = model.weights_hash()
+    with pytest.raises(ArgumentError, match=r"ema_momentum must be in \[0, 1\], got 1.2"):
+        model.train_on_batch(X, Y)
+    assert model.weights_hash() == before
+
+
 def test_a_schedules_clock_counts_batches() -> None:
     """As Keras's: what a user counts in batches does not change its meaning."""
     schedule = PiecewiseConstantDecay([1, 3], [1.0, 0.5, 0.25])
@@ -284,7 +374,10 @@ RESUMED = [
     Adam(0.01, use_ema=True, ema_momentum=0.9, global_clipnorm=0.5),
     RMSprop(0.01, momentum=0.5, centered=True, use_ema=True, ema_overwrite_frequency=2,
             gradient_accumulation_steps=2, clipnorm=0.1, weight_decay=0.01),
+    SGD(PiecewiseLinear([0, 9], [0.1, 0.2]), 0.9, True, use_ema=True, ema_overwrite_frequency=2,
+        ema_momentum=PiecewiseLinear([2, 9], [0.0, 0.9])),
 ]  # fmt: skip
+RESUMED[-1].set_learning_rate_multipliers({"bias": 8.0})
 
 
 @pytest.mark.parametrize("optimizer", RESUMED, ids=lambda o: type(o).__name__)

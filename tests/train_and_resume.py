@@ -20,7 +20,7 @@ from striate.augment import AugmentedArrays, RandomCrop, RandomFlip
 from striate.callbacks import BackupAndRestore, EarlyStopping, LambdaCallback, SwapEMAWeights
 from striate.losses import SparseCategoricalCrossentropy
 from striate.optimizers import SGD, Adam
-from striate.schedules import OneCycle
+from striate.schedules import OneCycle, PiecewiseLinear
 
 EPOCHS = 4
 SHAPE = (8, 8, 3)
@@ -57,7 +57,10 @@ def optimizer(kind: str) -> Any:
     options: dict[str, Any] = {"use_ema": True, "gradient_accumulation_steps": 2}
     if kind == "sequential":
         return Adam(OneCycle(0.01), weight_decay=0.01, **options)
-    return SGD(OneCycle(0.1), momentum=0.9, nesterov=True, global_clipnorm=1.0, **options)
+    options |= {"ema_momentum": PiecewiseLinear([0, 20], [0.0, 0.9]), "ema_overwrite_frequency": 3}
+    made = SGD(OneCycle(0.1), momentum=0.9, nesterov=True, global_clipnorm=1.0, **options)
+    made.set_learning_rate_multipliers({"/beta$": 8.0})
+    return made
 
 
 def train(kind: str, folder: str, kill_after: int | None = None) -> dict[str, Any]:

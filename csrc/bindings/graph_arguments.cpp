@@ -40,7 +40,7 @@ Initializer initializer(const py::tuple& t) {
   if (kind == "he_normal") return Initializer::variance_scaling(2.0, Fan::kIn, true);
   if (kind == "lecun_uniform") return Initializer::variance_scaling(1.0, Fan::kIn, false);
   if (kind == "lecun_normal") return Initializer::variance_scaling(1.0, Fan::kIn, true);
-  if (kind == "variance_scaling") {
+  if (kind == "variance_scaling" || kind == "dirac") {
     const auto mode = options.contains("mode") ? options["mode"].cast<std::string>() : "fan_in";
     const auto normal = options.contains("normal") && options["normal"].cast<bool>();
     const auto truncated = !options.contains("truncated") || options["truncated"].cast<bool>();
@@ -48,7 +48,7 @@ Initializer initializer(const py::tuple& t) {
                                          mode == "fan_out"   ? Fan::kOut
                                          : mode == "fan_avg" ? Fan::kAverage
                                                              : Fan::kIn,
-                                         normal, truncated);
+                                         normal, truncated, kind == "dirac");
   }
   if (kind == "orthogonal") return Initializer::orthogonal(get("gain", 1.0));
   if (kind == "fan_in_uniform") return Initializer::fan_in_uniform(get("limit", 2.4));

@@ -144,8 +144,8 @@ Schedule schedule(const std::string& kind, const py::dict& d) {
     read(d, "pct_start", &s.rise_fraction);
     read(d, "div_factor", &s.div_factor);
     read(d, "final_div_factor", &s.final_div_factor);
-  } else if (kind == "piecewise") {
-    s.kind = ScheduleKind::kPiecewise;
+  } else if (kind == "piecewise" || kind == "linear") {
+    s.kind = kind == "linear" ? ScheduleKind::kLinear : ScheduleKind::kPiecewise;
     read(d, "boundaries", &s.boundaries);
     read(d, "values", &s.values);
   } else {
@@ -171,6 +171,14 @@ OutputLoss output_loss(const py::object& spec) {
   return l;
 }
 
+// ema_momentum: a number, or a schedule as (kind, options).
+void read_average(const py::dict& d, OptimizerOptions* o) {
+  if (!d.contains("ema_momentum") || !py::isinstance<py::tuple>(d["ema_momentum"]))
+    return read(d, "ema_momentum", &o->ema_momentum);
+  const auto t = d["ema_momentum"].cast<py::tuple>();
+  o->ema_schedule = schedule(t[0].cast<std::string>(), t[1].cast<py::dict>());
+}
+
 OptimizerOptions optimizer_options(const std::string& kind, const py::dict& d) {
   OptimizerOptions o;
   o.kind = optimizer_kind(kind);
@@ -184,11 +192,13 @@ OptimizerOptions optimizer_options(const std::string& kind, const py::dict& d) {
   read(d, "rho", &o.rho);
   read(d, "centered", &o.centered);
   read(d, "mu", &o.mu);
+  read(d, "newton_schulz_rounds", &o.newton_schulz_rounds);
+  read(d, "normalize", &o.normalize);
   read(d, "clipnorm", &o.clipnorm);
   read(d, "clipvalue", &o.clipvalue);
   read(d, "global_clipnorm", &o.global_clipnorm);
   read(d, "use_ema", &o.use_ema);
-  read(d, "ema_momentum", &o.ema_momentum);
+  read_average(d, &o);
   read(d, "ema_overwrite_frequency", &o.ema_overwrite_frequency);
   read(d, "gradient_accumulation_steps", &o.gradient_accumulation_steps);
   return o;
@@ -334,6 +344,9 @@ void bind_network(py::module_& m) {
   cls.def("set_layer_trainable", &Network::set_layer_trainable, "layer"_a, "trainable"_a);
   cls.def("set_regularizer", &Network::set_regularizer, "index"_a, "l1"_a, "l2"_a);
   cls.def("set_weight_decay", &Network::set_weight_decay);
+  cls.def("set_learning_rate_multiplier", &Network::set_learning_rate_multiplier, "index"_a,
+          "factor"_a);
+  cls.def("set_orthogonal", &Network::set_orthogonal, "index"_a, "on"_a);
   bind_training(cls);
   cls.def("optimizer_state", &optimizer_state);
   cls.def("set_optimizer_state", &set_optimizer_state);

@@ -20,8 +20,9 @@ Initializer Initializer::truncated_normal(double mean, double stddev) {
   return {InitializerKind::kTruncatedNormal, mean, stddev, Fan::kAverage, true, true};
 }
 
-Initializer Initializer::variance_scaling(double scale, Fan fan, bool normal, bool truncated) {
-  return {InitializerKind::kVarianceScaling, scale, 0.0, fan, normal, truncated};
+Initializer Initializer::variance_scaling(double scale, Fan fan, bool normal, bool truncated,
+                                          bool dirac) {
+  return {InitializerKind::kVarianceScaling, scale, 0.0, fan, normal, truncated, dirac};
 }
 
 Initializer Initializer::fan_in_uniform(double limit) {

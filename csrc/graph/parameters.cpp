@@ -106,6 +106,19 @@ double draw(const ParameterSpec& p, const NormalDraws& draws, std::uint32_t i) {
   return 0.0;
 }
 
+// Entry k of a kernel [.., inputs, outputs] whose output c is input c; others than the first so
+// many outputs as there are inputs are not meant.
+bool passes_on(const Shape& shape, std::int64_t k, float* value) {
+  const std::int64_t outputs = shape[shape.rank() - 1], inputs = shape[shape.rank() - 2];
+  const std::int64_t output = k % outputs, input = k / outputs % inputs;
+  if (output >= inputs) return false;
+  std::int64_t tap = 0;  // the centre, the later one of two
+  for (int axis = 0; axis + 2 < static_cast<int>(shape.rank()); ++axis)
+    tap = tap * shape[axis] + shape[axis] / 2;
+  *value = input == output && k / (inputs * outputs) == tap ? 1.0f : 0.0f;
+  return true;
+}
+
 void draw_orthogonal(const Parameter& p, const RandomStream& stream, float* w) {
   const Shape& shape = p.spec.shape;
   const std::int64_t cols = shape[shape.rank() - 1];
@@ -120,6 +133,9 @@ void check_initializer(const Parameter& p) {
   if (!drawn_by_entry(p) && p.spec.shape.rank() < 2)
     throw ValueError(p.name + ": an orthogonal initializer is for weights of at least two axes, " +
                      "these are " + p.spec.shape.str());
+  if (p.spec.initializer.dirac && p.spec.shape.rank() < 2)
+    throw ValueError(p.name + ": a Dirac initializer is for kernels, these weights are " +
+                     p.spec.shape.str());
 }
 
 bool drawn_by_entry(const Parameter& p) {
@@ -140,7 +156,7 @@ void initialize(const ParameterTable& table, std::size_t i, std::uint64_t seed, 
       w[k] = p.spec.values[at];
     else if (!p.spec.mask.empty() && !p.spec.mask[at])
       w[k] = 0.0f;
-    else
+    else if (!p.spec.initializer.dirac || !passes_on(p.spec.shape, k, &w[k]))
       w[k] = static_cast<float>(draw(p.spec, draws, static_cast<std::uint32_t>(k)));
   }
 }

@@ -27,7 +27,7 @@ struct Blocking {
 // Samples in lanes where the batch fills them and 16 samples' activations stay near the L2 cache;
 // otherwise channels in lanes with as many samples a block as do.
 Blocking choose_blocking(const Graph& graph, const std::vector<ValueId>& outputs,
-                         std::int64_t parameter_floats, std::int64_t batch);
+                         const ParameterTable& parameters, std::int64_t batch);
 std::int64_t block_count(const Blocking& blocking, std::int64_t samples);
 std::int64_t shard_count(std::int64_t blocks);
 

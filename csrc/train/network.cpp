@@ -92,6 +92,27 @@ void Network::set_weight_decay(int index, bool on) {
   s_->rules[s_->index(index)].weight_decay = on;
 }
 
+void Network::set_learning_rate_multiplier(int index, double factor) {
+  const std::lock_guard<std::mutex> lock(s_->busy);
+  if (!std::isfinite(factor) || factor < 0.0)
+    throw ValueError("a learning rate's multiplier must be finite and at least 0, got " +
+                     std::to_string(factor));
+  s_->rules[s_->index(index)].rate = static_cast<float>(factor);
+}
+
+void Network::set_orthogonal(int index, bool on) {
+  const std::lock_guard<std::mutex> lock(s_->busy);
+  const std::size_t i = s_->index(index);
+  const Parameter& p = s_->table.all()[i];
+  const Shape& shape = p.spec.shape;
+  if (on && (shape.rank() < 2 || !p.spec.mask.empty()))
+    throw ValueError(p.name + ": " + shape.str() + " is no matrix that could be orthogonal");
+  ParameterRule& rule = s_->rules[i];
+  rule.orthogonal = on;
+  rule.outputs = on ? shape[shape.rank() - 1] : 0;
+  rule.rows = on ? shape.size() / rule.outputs : 0;
+}
+
 std::uint64_t Network::weights_hash() const {
   const std::lock_guard<std::mutex> lock(s_->busy);
   s_->values.draw_all();

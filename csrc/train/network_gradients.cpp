@@ -125,12 +125,15 @@ void Network::State::update_weights(Team& team, const Pass& pass, std::int64_t s
     step.gather(i, gradient);
     if (!meet) step.apply(i, gradient);
   });
-  if (!meet) return;
-  team.for_each(1, [&](std::int64_t) { step.find_scales(); });
-  team.for_each(count, [&](std::int64_t c) {
-    const auto i = static_cast<std::size_t>(c);
-    step.apply(i, gradient_of(chunks[i]));
-  });
+  if (meet) {
+    team.for_each(1, [&](std::int64_t) { step.find_scales(); });
+    team.for_each(count, [&](std::int64_t c) {
+      const auto i = static_cast<std::size_t>(c);
+      step.apply(i, gradient_of(chunks[i]));
+    });
+  }
+  if (step.has_matrices())
+    step.apply_matrices(team, [&](const GradientChunk& chunk) { return gradient_of(chunk); });
 }
 
 // The optimizer's slots, in the first step. A wide network's are as large as its weights, so the

@@ -1,6 +1,7 @@
 #include "train/optimizer.h"
 
 #include <cmath>
+#include <cstring>
 
 #include "striate/error.h"
 
@@ -11,7 +12,8 @@ OptimizerKind optimizer_kind(const std::string& name) {
   if (name == "adam" || name == "adamw") return OptimizerKind::kAdam;
   if (name == "rmsprop") return OptimizerKind::kRmsprop;
   if (name == "sdlm") return OptimizerKind::kSdlm;
-  throw ValueError("unknown optimizer \"" + name + "\": sgd, adam, adamw, rmsprop or sdlm");
+  if (name == "muon") return OptimizerKind::kMuon;
+  throw ValueError("unknown optimizer \"" + name + "\": sgd, adam, adamw, rmsprop, sdlm or muon");
 }
 
 Optimizer::Optimizer(const OptimizerOptions& o, const KernelTable& kernels)
@@ -33,11 +35,14 @@ Optimizer::Optimizer(const OptimizerOptions& o, const KernelTable& kernels)
   require(std::isfinite(o.epsilon) && o.epsilon >= 0.0, "epsilon", o.epsilon,
           "finite and at least 0");
   require(std::isfinite(o.mu) && o.mu > 0.0, "mu", o.mu, "finite and positive");
+  require(o.newton_schulz_rounds >= 1 && o.newton_schulz_rounds <= 100, "newton_schulz_rounds",
+          o.newton_schulz_rounds, "from 1 to 100");
 }
 
 std::vector<std::string> Optimizer::slot_names() const {
   switch (options_.kind) {
     case OptimizerKind::kSgd:
+    case OptimizerKind::kMuon:
       if (options_.momentum == 0.0) return {};
       return {"momentum"};
     case OptimizerKind::kAdam:
@@ -66,18 +71,30 @@ void Optimizer::begin_step(double learning_rate, std::int64_t step) {
                                   (1.0 - std::pow(options_.beta_1, t)));
 }
 
-void Optimizer::update(std::int64_t begin, std::int64_t n, const float* g, bool decays,
-                       const float* curvature, float* parameters) {
+void Optimizer::take_momentum(std::int64_t begin, std::int64_t n, float* g) {
+  if (slots_.empty()) return;
+  const auto momentum = static_cast<float>(options_.momentum);
+  float* v = slot(0, begin);
+  kernels_.blend(n, momentum, v, 1.0f, g, v);
+  if (options_.nesterov)
+    kernels_.blend(n, momentum, v, 1.0f, g, g);
+  else
+    std::memcpy(g, v, static_cast<std::size_t>(n) * sizeof(float));
+}
+
+void Optimizer::update(std::int64_t begin, std::int64_t n, const float* g, float factor,
+                       bool decays, const float* curvature, float* parameters) {
   float* w = parameters + begin;
   const auto f = [](double v) { return static_cast<float>(v); };
-  const float rate = f(learning_rate_);
+  const float rate = f(learning_rate_) * factor;
   const float decay = decays ? f(learning_rate_ * options_.weight_decay) : 0.0f;
   switch (options_.kind) {
     case OptimizerKind::kSgd:
+    case OptimizerKind::kMuon:
       return kernels_.sgd(n, rate, f(options_.momentum), options_.nesterov, decay, g, w,
                           slots_.empty() ? nullptr : slot(0, begin));
     case OptimizerKind::kAdam:
-      return kernels_.adam(n, adam_rate_, f(options_.beta_1), f(options_.beta_2),
+      return kernels_.adam(n, adam_rate_ * factor, f(options_.beta_1), f(options_.beta_2),
                            f(options_.epsilon), decay, g, w, slot(0, begin), slot(1, begin));
     case OptimizerKind::kRmsprop: {
       std::size_t next = 1;

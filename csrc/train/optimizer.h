@@ -25,10 +25,15 @@ class Optimizer {
   void begin_step(double learning_rate, std::int64_t step);
   // Before the first update(): allocates the slots if there are none.
   void make_slots(std::int64_t parameter_floats);
-  // Updates parameters [begin, begin + n) with gradient g (n floats). `decays`: whether weight
-  // decay is for them; `curvature`: sdlm's h.
-  void update(std::int64_t begin, std::int64_t n, const float* g, bool decays,
+  // Updates parameters [begin, begin + n) with gradient g (n floats). `factor`: of the learning
+  // rate, but not of weight decay's; `decays`: whether weight decay is for them; `curvature`:
+  // sdlm's h.
+  void update(std::int64_t begin, std::int64_t n, const float* g, float factor, bool decays,
               const float* curvature, float* parameters);
+
+  // Muon's, of parameters that move as matrices: their gradient becomes the momentum they move by.
+  void take_momentum(std::int64_t begin, std::int64_t n, float* g);
+  double learning_rate() const { return learning_rate_; }
 
   std::vector<Slot>& slots() { return slots_; }
   std::vector<std::string> slot_names() const;

@@ -36,6 +36,16 @@ double one_cycle(const Schedule& s, std::int64_t step) {
   return cosine_between(s.initial, end, fall > 0.0 ? (at - rise) / fall : 1.0);
 }
 
+double on_lines(const Schedule& s, std::int64_t step) {
+  const auto above = std::upper_bound(s.boundaries.begin(), s.boundaries.end(), step);
+  if (above == s.boundaries.begin()) return s.values.front();
+  if (above == s.boundaries.end()) return s.values.back();
+  const auto right = static_cast<std::size_t>(above - s.boundaries.begin());
+  const std::int64_t from = s.boundaries[right - 1], to = s.boundaries[right];
+  const double share = static_cast<double>(step - from) / static_cast<double>(to - from);
+  return s.values[right - 1] + (s.values[right] - s.values[right - 1]) * share;
+}
+
 }  // namespace
 
 double Schedule::rate(std::int64_t step) const {
@@ -56,6 +66,8 @@ double Schedule::rate(std::int64_t step) const {
       const auto at = std::lower_bound(boundaries.begin(), boundaries.end(), step);
       return values[static_cast<std::size_t>(at - boundaries.begin())];
     }
+    case ScheduleKind::kLinear:
+      return on_lines(*this, step);
   }
   return initial;
 }
@@ -70,8 +82,12 @@ void Schedule::check() const {
   require(std::isfinite(factor) && factor >= 0.0, "the factor must be finite and >= 0");
   require(rise_fraction >= 0.0 && rise_fraction <= 1.0, "pct_start must be in [0, 1]");
   require(div_factor > 0.0 && final_div_factor > 0.0, "division factors must be positive");
-  if (kind != ScheduleKind::kPiecewise) return;
-  require(values.size() == boundaries.size() + 1, "one value more than boundaries is needed");
+  if (kind != ScheduleKind::kPiecewise && kind != ScheduleKind::kLinear) return;
+  if (kind == ScheduleKind::kPiecewise)
+    require(values.size() == boundaries.size() + 1, "one value more than boundaries is needed");
+  else
+    require(!values.empty() && values.size() == boundaries.size(),
+            "as many values as boundaries are needed, at least one");
   require(std::is_sorted(boundaries.begin(), boundaries.end()), "boundaries must rise");
 }
 

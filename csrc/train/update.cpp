@@ -52,11 +52,18 @@ double regularize(const ParameterRule& rule, const GradientChunk& chunk, const f
 }
 
 GradientUpdate::GradientUpdate(const OptimizerOptions& options, const KernelTable& kernels)
-    : options_(options), kernels_(kernels), optimizer_(options, kernels) {
+    : options_(options),
+      kernels_(kernels),
+      optimizer_(options, kernels),
+      orthogonal_(options.newton_schulz_rounds, kernels) {
   check(options);
 }
 
 void GradientUpdate::begin(double learning_rate, std::int64_t batch, const Target& target) {
+  const double momentum =
+      options_.ema_schedule ? options_.ema_schedule->rate(batch) : options_.ema_momentum;
+  require(momentum >= 0.0 && momentum <= 1.0, "ema_momentum must be in [0, 1]", momentum);
+  ema_momentum_ = static_cast<float>(momentum);
   const std::int64_t every = options_.gradient_accumulation_steps;
   updates_ = (batch + 1) % every == 0;
   const std::int64_t update = batch / every + 1;
@@ -67,6 +74,25 @@ void GradientUpdate::begin(double learning_rate, std::int64_t batch, const Targe
   target_ = target;
   penalties_.assign(target.chunks->size(), 0.0);
   if (needs_scales()) sums_.assign(target.chunks->size(), 0.0);
+  find_matrices();
+}
+
+void GradientUpdate::find_matrices() {
+  matrices_.clear();
+  if (options_.kind != OptimizerKind::kMuon || !updates_) return;
+  const std::vector<GradientChunk>& chunks = *target_.chunks;
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    const ParameterRule& rule = (*target_.rules)[chunks[i].parameter];
+    if (!rule.orthogonal) continue;
+    if (i > 0 && chunks[i - 1].parameter == chunks[i].parameter) {
+      matrices_.back().end = i + 1;
+      continue;
+    }
+    matrices_.push_back({i, i + 1});
+    orthogonal_.reserve(rule.rows, rule.outputs);
+  }
+  momenta_.assign(matrices_.empty() ? 0 : chunks.size(), 0.0);
+  weights_.assign(momenta_.size(), 0.0);
 }
 
 void GradientUpdate::make_slots() {
@@ -124,15 +150,51 @@ void GradientUpdate::apply(std::size_t chunk, float* gradient) {
     const float scale = scales_[options_.clipnorm > 0.0 ? c.parameter : 0];
     if (scale != 1.0f) kernels_.scale(c.n, scale, gradient, gradient);
   }
-  optimizer_.update(c.begin, c.n, gradient, (*target_.rules)[c.parameter].weight_decay,
-                    target_.curvature, target_.weights);
+  const ParameterRule& rule = (*target_.rules)[c.parameter];
+  if (options_.kind == OptimizerKind::kMuon && rule.orthogonal) {
+    optimizer_.take_momentum(c.begin, c.n, gradient);
+    momenta_[chunk] = kernels_.sum_squares(c.n, gradient);
+    weights_[chunk] = kernels_.sum_squares(c.n, target_.weights + c.begin);
+    return;
+  }
+  optimizer_.update(c.begin, c.n, gradient, rule.rate, rule.weight_decay, target_.curvature,
+                    target_.weights);
+  average_weights(c);
+}
+
+void GradientUpdate::apply_matrices(Team& team,
+                                    FunctionRef<float*(const GradientChunk&)> gradient_of) {
+  const std::vector<GradientChunk>& chunks = *target_.chunks;
+  for (const MatrixChunks& m : matrices_) {
+    const GradientChunk& first = chunks[m.first];
+    const ParameterRule& rule = (*target_.rules)[first.parameter];
+    double momentum = 0.0, weights = 0.0;
+    for (std::size_t i = m.first; i < m.end; ++i) {
+      momentum += momenta_[i];
+      weights += weights_[i];
+    }
+    const auto outputs = static_cast<double>(rule.outputs), rows = static_cast<double>(rule.rows);
+    const double rate = optimizer_.learning_rate();
+    double keep = rule.weight_decay ? 1.0 - rate * options_.weight_decay : 1.0;
+    if (options_.normalize && weights > 0.0) keep *= std::sqrt(outputs / weights);
+    orthogonal_.run(
+        team, {rule.rows, rule.outputs, gradient_of(first), target_.weights + first.begin},
+        std::sqrt(momentum), static_cast<float>(keep),
+        static_cast<float>(rate * rule.rate * std::sqrt(std::max(1.0, outputs / rows))));
+    team.for_each(static_cast<std::int64_t>(m.end - m.first), [&](std::int64_t i) {
+      average_weights(chunks[m.first + static_cast<std::size_t>(i)]);
+    });
+  }
+}
+
+void GradientUpdate::average_weights(const GradientChunk& c) {
   if (!average()) return;
   float *w = target_.weights + c.begin, *mean = average() + c.begin;
   const std::size_t bytes = static_cast<std::size_t>(c.n) * sizeof(float);
   if (first_)
     std::memcpy(mean, w, bytes);
   else
-    kernels_.moving_average(c.n, static_cast<float>(options_.ema_momentum), w, mean);
+    kernels_.moving_average(c.n, ema_momentum_, w, mean);
   if (overwrites_) std::memcpy(w, mean, bytes);
 }
 

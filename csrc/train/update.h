@@ -15,6 +15,7 @@
 #include "kernels/kernels.h"
 #include "striate/optimizer.h"
 #include "train/optimizer.h"
+#include "train/orthogonal_step.h"
 
 namespace striate {
 
@@ -22,6 +23,9 @@ namespace striate {
 struct ParameterRule {
   double l1 = 0.0, l2 = 0.0;  // the loss has l1 * sum |w| + l2 * sum w^2 on top
   bool weight_decay = true;   // the optimizer's weight decay is for it too
+  float rate = 1.0f;          // its learning rate over the optimizer's
+  bool orthogonal = false;    // Muon moves it as a matrix of so many rows and outputs
+  std::int64_t rows = 0, outputs = 0;
   bool regularized() const { return l1 != 0.0 || l2 != 0.0; }
 };
 
@@ -49,7 +53,7 @@ class GradientUpdate {
     const std::vector<GradientChunk>* chunks;  // of the trainable parameters
   };
   // Before a batch, outside the parallel region. `batch`: how many batches came before. Nothing
-  // else changes until gather().
+  // else changes until gather(). Throws ValueError where ema_schedule leaves [0, 1].
   void begin(double learning_rate, std::int64_t batch, const Target& target);
   // Between begin() and the first gather(), outside the parallel region: allocates the slots that
   // are missing.
@@ -59,7 +63,11 @@ class GradientUpdate {
   void gather(std::size_t chunk, float* gradient);
   bool needs_scales() const;  // whether all chunks must be gathered before the first apply()
   void find_scales();
+  // Of a matrix that Muon moves, only the momentum; the rest is apply_matrices'.
   void apply(std::size_t chunk, float* gradient);
+  // After all chunks were applied, by the whole team. gradient_of: a parameter's, as apply left it.
+  bool has_matrices() const { return !matrices_.empty(); }
+  void apply_matrices(Team& team, FunctionRef<float*(const GradientChunk&)> gradient_of);
   double penalty() const;  // of the weights before the update; once all chunks are gathered
 
   const OptimizerOptions& options() const { return options_; }
@@ -83,9 +91,18 @@ class GradientUpdate {
   bool updates_ = true;            // this batch ends in an update
   bool first_ = false;             // ... and it is the first
   bool overwrites_ = false;        // ... after which the weights become their average
+  float ema_momentum_ = 0.0f;      // ... which takes in the weights so
   std::vector<double> penalties_;  // by chunk
   std::vector<double> sums_;       // of squared gradients, by chunk
   std::vector<float> scales_;      // by parameter, or one for all
+  struct MatrixChunks {
+    std::size_t first, end;  // of a parameter that moves as a matrix
+  };
+  void find_matrices();
+  void average_weights(const GradientChunk& chunk);
+  OrthogonalStep orthogonal_;
+  std::vector<MatrixChunks> matrices_;
+  std::vector<double> momenta_, weights_;  // sums of squares, by chunk
 };
 
 }  // namespace striate

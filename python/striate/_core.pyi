@@ -166,10 +166,14 @@ class Network:
         """The loss has l1 * sum |w| + l2 * sum w^2 more, while the parameter is trainable."""
     def set_weight_decay(self, index: int, on: bool) -> None:
         """Whether the optimizer's weight decay is for this parameter; it is, by default."""
+    def set_learning_rate_multiplier(self, index: int, factor: float) -> None:
+        """This parameter's learning rate over the optimizer's; weight decay's is not changed."""
+    def set_orthogonal(self, index: int, on: bool) -> None:
+        """Whether muon moves this parameter as a matrix; it does not, by default."""
     @overload
     def compile(
         self, losses: Sequence[LossSpec | None],
-        optimizer: str, optimizer_options: Mapping[str, float | bool],
+        optimizer: str, optimizer_options: Mapping[str, Any],
         schedule: tuple[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Forgets an earlier optimizer's state; changes nothing when it raises.
@@ -179,13 +183,14 @@ class Network:
         (all from_logits label_smoothing) | mean_squared_error | mean_absolute_error |
         huber (delta) | hinge | kl_divergence | map (j).
         optimizer: sgd (momentum nesterov) | adam | adamw (beta_1 beta_2 epsilon) |
-        rmsprop (rho momentum epsilon centered) | sdlm (mu); all take learning_rate weight_decay
+        rmsprop (rho momentum epsilon centered) | sdlm (mu) |
+        muon (momentum nesterov newton_schulz_rounds normalize); all take learning_rate weight_decay
         clipnorm clipvalue global_clipnorm use_ema ema_momentum ema_overwrite_frequency
-        gradient_accumulation_steps."""
+        gradient_accumulation_steps; ema_momentum may be a schedule."""
     @overload
     def compile(
         self, loss: str, loss_options: Mapping[str, float | bool],
-        optimizer: str, optimizer_options: Mapping[str, float | bool],
+        optimizer: str, optimizer_options: Mapping[str, Any],
         schedule: tuple[str, Mapping[str, Any]] | None = None,
     ) -> None: ...
     learning_rate: float
@@ -272,7 +277,8 @@ class Network:
 def schedule_value(kind: str, options: Mapping[str, Any], step: int) -> float:
     """constant(value) step(initial, factor, every) exponential(initial, rate, every, staircase)
     cosine(initial, steps, final_fraction, warmup_steps, warmup_target) one_cycle(maximum, steps, pct_start,
-    div_factor, final_div_factor) piecewise(boundaries, values): as PyTorch/Keras define them."""
+    div_factor, final_div_factor) piecewise(boundaries, values): as PyTorch/Keras define them;
+    linear(boundaries, values): straight lines between."""
 
 def shuffled(n: int, seed: int, epoch: int) -> NDArray[np.int64]: ...
 def philox4x32(counter: Sequence[int], key: Sequence[int]) -> tuple[int, int, int, int]: ...

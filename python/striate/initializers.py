@@ -16,6 +16,7 @@ from striate.registry import find
 
 __all__ = [
     "Constant",
+    "Dirac",
     "FanInUniform",
     "GlorotNormal",
     "GlorotUniform",
@@ -255,6 +256,26 @@ class VarianceScaling(_Random):
         return {"scale": self.scale, "mode": self.mode, "distribution": self.distribution}
 
 
+class Dirac(VarianceScaling):
+    """Kernels that pass their inputs on: output c, of the first so many as there are inputs, is
+    input c, by a one at the kernel's centre among zeros (PyTorch's dirac_).
+
+    Outputs beyond the inputs are drawn with variance `scale` / fan, as by VarianceScaling; the
+    defaults are those that PyTorch draws convolutions with.
+    """
+
+    kind = "dirac"
+
+    def __init__(
+        self,
+        scale: float = 1 / 3,
+        mode: str = "fan_in",
+        distribution: str = "uniform",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(scale, mode, distribution, seed)
+
+
 class Orthogonal(_Random):
     """Orthonormal columns, times gain; rows, where there are fewer (Saxe et al., 2014).
 
@@ -281,7 +302,7 @@ _CLASSES: dict[str, type[Initializer]] = {
     for cls in (
         Zeros, Ones, Constant, RandomUniform, RandomNormal, TruncatedNormal, GlorotUniform,
         GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, FanInUniform, VarianceScaling,
-        Orthogonal,
+        Dirac, Orthogonal,
     )
 }  # fmt: skip
 _NAMES: dict[str, type[Initializer]] = {
@@ -303,6 +324,7 @@ _NAMES: dict[str, type[Initializer]] = {
     "lecun_normal": LecunNormal,
     "fan_in_uniform": FanInUniform,
     "variance_scaling": VarianceScaling,
+    "dirac": Dirac,
     "orthogonal": Orthogonal,
 }
 

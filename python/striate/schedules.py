@@ -21,6 +21,7 @@ __all__ = [
     "LearningRateSchedule",
     "OneCycle",
     "PiecewiseConstantDecay",
+    "PiecewiseLinear",
     "StepDecay",
     "get",
     "lenet5_1998",
@@ -266,6 +267,31 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         return {"boundaries": list(self.boundaries), "values": list(self.values)}
 
 
+class PiecewiseLinear(LearningRateSchedule):
+    """values[i] at step boundaries[i], on straight lines between; constant before and after.
+
+    PiecewiseLinear([0, 23, 100], [0.2, 1.0, 0.0]) is a triangle.
+    """
+
+    def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
+        name = "PiecewiseLinear"
+        self.boundaries = [_steps(name, "a boundary", step, 0) for step in boundaries]
+        self.values = [_rate(name, "a value", value) for value in values]
+        if len(self.values) != len(self.boundaries) or not self.values:
+            raise ArgumentError(
+                f"{name}: as many values as boundaries are needed, at least one, got "
+                f"{len(self.values)} and {len(self.boundaries)}"
+            )
+        if any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
+            raise ArgumentError(f"{name}: boundaries must increase, got {self.boundaries}")
+
+    def as_core(self) -> CoreSchedule:
+        return "linear", {"boundaries": self.boundaries, "values": self.values}
+
+    def get_config(self) -> dict[str, Any]:
+        return {"boundaries": list(self.boundaries), "values": list(self.values)}
+
+
 def lenet5_1998(steps_per_epoch: int) -> PiecewiseConstantDecay:
     """LeNet-5's rates, by passes through the data (LeCun et al., 1998, section III-B).
 
@@ -285,6 +311,7 @@ _CLASSES: dict[str, type[LearningRateSchedule]] = {
         CosineDecay,
         OneCycle,
         PiecewiseConstantDecay,
+        PiecewiseLinear,
     )
 }
 

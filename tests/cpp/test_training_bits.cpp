@@ -180,6 +180,11 @@ TEST(TrainingBits, EveryOption) {
   average.ema_momentum = 0.5;
   average.ema_overwrite_frequency = 3;
   accumulation.gradient_accumulation_steps = 3;
+  OptimizerOptions rising = average;
+  rising.ema_schedule.emplace();
+  rising.ema_schedule->kind = ScheduleKind::kLinear;
+  rising.ema_schedule->boundaries = {0, 5};
+  rising.ema_schedule->values = {0.0, 0.9};
   OptimizerOptions all = global;
   all.use_ema = true;
   all.gradient_accumulation_steps = 2;
@@ -190,9 +195,10 @@ TEST(TrainingBits, EveryOption) {
                                      expect_same_bits(128, "clipvalue", clipvalue, 1),
                                      expect_same_bits(128, "global_clipnorm", global, 1),
                                      expect_same_bits(128, "ema", average, 1),
+                                     expect_same_bits(128, "rising-ema", rising, 1),
                                      expect_same_bits(128, "accumulation", accumulation, 1),
                                      expect_same_bits(128, "all", all, 1, true)};
-  EXPECT_EQ(seen.size(), 8u) << "an option did nothing";
+  EXPECT_EQ(seen.size(), 9u) << "an option did nothing";
 }
 
 // The blocks of a batch meet in every normalisation; 19 and 128 run samples in lanes.

@@ -25,12 +25,16 @@ struct Initializer {
   Fan fan = Fan::kAverage;
   bool normal = false;
   bool truncated = true;  // normal numbers are redrawn beyond two standard deviations
+  // Of kernels: output c of the first so many as there are inputs is input c, by a one at the
+  // kernel's centre among zeros (Zagoruyko and Komodakis, "DiracNets", 2017); the others are drawn.
+  bool dirac = false;
 
   static Initializer constant(double value);
   static Initializer uniform(double low, double high);
   static Initializer normal_distribution(double mean, double stddev);
   static Initializer truncated_normal(double mean, double stddev);
-  static Initializer variance_scaling(double scale, Fan fan, bool normal, bool truncated = true);
+  static Initializer variance_scaling(double scale, Fan fan, bool normal, bool truncated = true,
+                                      bool dirac = false);
   static Initializer fan_in_uniform(double limit);
   static Initializer orthogonal(double gain = 1.0);
   static Initializer glorot_uniform() { return variance_scaling(1.0, Fan::kAverage, false); }

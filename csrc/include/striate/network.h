@@ -109,7 +109,13 @@ class Network {
   // unless both are finite and at least 0.
   void set_regularizer(int index, double l1, double l2);
   void set_weight_decay(int index, bool on);  // whether an optimizer's weight decay is for it
-  std::uint64_t weights_hash() const;         // FNV-1a over all parameter bytes, in order
+  // Its learning rate over the optimizer's; weight decay keeps the optimizer's. ValueError unless
+  // finite and at least 0.
+  void set_learning_rate_multiplier(int index, double factor);
+  // Whether Muon moves it as a matrix. ValueError for a parameter of one axis, or of a convolution
+  // with a connection table.
+  void set_orthogonal(int index, bool on);
+  std::uint64_t weights_hash() const;  // FNV-1a over all parameter bytes, in order
 
   // What training needs: a loss an output. Forgets an earlier optimizer's state. Throws ShapeError
   // for an output that its loss does not take, ValueError for an option out of its domain or where

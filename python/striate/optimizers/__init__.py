@@ -12,6 +12,7 @@ from typing import Any
 from striate import schedules
 from striate.errors import ArgumentError
 from striate.optimizers.adam import Adam, AdamW
+from striate.optimizers.muon import Muon
 from striate.optimizers.optimizer import Optimizer
 from striate.optimizers.rmsprop import RMSprop
 from striate.optimizers.sdlm import SDLM
@@ -22,6 +23,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "Muon",
     "Optimizer",
     "RMSprop",
     "get",
@@ -29,7 +31,7 @@ __all__ = [
 ]
 
 _CLASSES: dict[str, type[Optimizer]] = {
-    cls.__name__: cls for cls in (SGD, Adam, AdamW, RMSprop, SDLM)
+    cls.__name__: cls for cls in (SGD, Adam, AdamW, RMSprop, Muon, SDLM)
 }
 
 

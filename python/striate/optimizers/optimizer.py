@@ -30,13 +30,15 @@ class Optimizer:
         learning_rate: a number, or a schedule of the batch.
         weight_decay: decoupled from the rule (Loshchilov and Hutter, 2019): before each step
             w -= learning_rate * weight_decay * w. See exclude_from_weight_decay.
+            A weight's own rate (set_learning_rate_multipliers) does not enter here.
         clipnorm: each weight's gradient is scaled down to at most this L2 norm.
         clipvalue: each entry of a gradient is clipped to [-clipvalue, clipvalue].
         global_clipnorm: all gradients are scaled down together, to at most this L2 norm. At most
             one of the three may be given.
         use_ema: keeps an exponential moving average of the weights. `fit` ends by putting it in the
             weights' place; callbacks.SwapEMAWeights evaluates with it meanwhile.
-        ema_momentum: of the average, 0 to 1: average = m * average + (1 - m) * w after each step.
+        ema_momentum: of the average, 0 to 1: average = m * average + (1 - m) * w after each step; a
+            number, or a schedule of the batch.
         ema_overwrite_frequency: after every so many steps the weights become their average.
         gradient_accumulation_steps: at least 2: one step for so many batches, by the mean of their
             gradients. A schedule's clock, and Keras's, counts batches; `iterations` counts steps.
@@ -57,7 +59,7 @@ class Optimizer:
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
         use_ema: bool = False,
-        ema_momentum: float = 0.99,
+        ema_momentum: float | LearningRateSchedule = 0.99,
         ema_overwrite_frequency: int | None = None,
         gradient_accumulation_steps: int | None = None,
         loss_scale_factor: float | None = None,
@@ -83,7 +85,7 @@ class Optimizer:
         if len(given) > 1:
             raise ArgumentError(f"{owner}: gradients are clipped one way, got {', '.join(given)}")
         self.use_ema = bool(use_ema)
-        self.ema_momentum = number(owner, "ema_momentum", ema_momentum, 0.0, 1.0)
+        self.ema_momentum = _ema_momentum(owner, ema_momentum)
         self.ema_overwrite_frequency = count(
             owner, "ema_overwrite_frequency", ema_overwrite_frequency, 1
         )
@@ -92,6 +94,7 @@ class Optimizer:
         )
         self._excluded_paths: list[str] = []
         self._excluded_names: list[str] = []
+        self._multipliers: dict[str, float] = {}
         self._network: _core.Network | None = None
         self._schedule: LearningRateSchedule | None = None
         self._rate = 0.0
@@ -174,12 +177,7 @@ class Optimizer:
 
     def _exclude(self, paths: list[str], names: list[str]) -> None:
         for name in names:
-            try:
-                re.compile(name)
-            except (TypeError, re.error) as error:
-                raise ArgumentError(
-                    f"exclude_from_weight_decay: {name!r} is not a regular expression: {error}"
-                ) from None
+            check_pattern("exclude_from_weight_decay", name)
         self._excluded_paths, self._excluded_names = paths, names
         self._say_what_decays()
 
@@ -192,6 +190,33 @@ class Optimizer:
                 re.search(pattern, name) for pattern in self._excluded_names
             )
             self._network.set_weight_decay(index, not excluded)
+
+    def set_learning_rate_multipliers(self, multipliers: Mapping[str, float]) -> None:
+        """Gives some weights a learning rate of their own; replaces what an earlier call said.
+
+        Args:
+            multipliers: by regular expression, the factor that the optimizer's learning rate is
+                multiplied by for a weight whose path has the expression in it; of several the first
+                counts. {"/beta$": 64.0} is for every batch normalisation's beta, {"^predictions/":
+                10.0} for one layer. Zero: the weight moves by weight decay alone.
+
+        Raises:
+            ArgumentError: no regular expression, or a factor that is not finite or below 0.
+        """
+        owner = "set_learning_rate_multipliers"
+        checked = {}
+        for pattern, factor in multipliers.items():
+            check_pattern(owner, pattern)
+            checked[pattern] = number(owner, f"the multiplier of {pattern!r}", factor, 0, math.inf)
+        self._multipliers = checked
+        self._say_what_multiplies()
+
+    def _say_what_multiplies(self) -> None:
+        if self._network is None:
+            return
+        for index, info in enumerate(self._network.parameters()):
+            found = (f for p, f in self._multipliers.items() if re.search(p, info["name"]))
+            self._network.set_learning_rate_multiplier(index, next(found, 1.0))
 
     def finalize_variable_values(self, var_list: object = None) -> None:
         """With use_ema, puts the weights' averages in their place; `fit` ends with this.
@@ -214,7 +239,7 @@ class Optimizer:
         """The rule's options in the core."""
         return {}
 
-    def _common_options(self) -> dict[str, float | bool]:
+    def _common_options(self) -> dict[str, Any]:
         return {
             "weight_decay": self.weight_decay,
             "clipnorm": self.clipnorm or 0.0,
@@ -226,7 +251,7 @@ class Optimizer:
             "gradient_accumulation_steps": self.gradient_accumulation_steps or 1,
         }
 
-    def as_core(self) -> tuple[str, dict[str, float | bool], schedules.CoreSchedule | None]:
+    def as_core(self) -> tuple[str, dict[str, Any], schedules.CoreSchedule | None]:
         """(kind, options, schedule), as the core's compile takes them."""
         core_schedule = None if self._schedule is None else self._schedule.as_core()
         rate = self._rate
@@ -236,12 +261,22 @@ class Optimizer:
         elif core_schedule is not None:
             rate = _core.schedule_value(core_schedule[0], core_schedule[1], 0)
         options = {"learning_rate": rate, **self._common_options(), **self.options()}
+        if isinstance(self.ema_momentum, LearningRateSchedule):
+            options["ema_momentum"] = self.ema_momentum.as_core()
         return self.kind, options, core_schedule
 
     def attach(self, network: _core.Network | None) -> None:
         """Called by the model that compiles with this optimizer."""
         self._network = network
         self._say_what_decays()
+        self._say_what_multiplies()
+        for index, info in enumerate([] if network is None else network.parameters()):
+            assert network is not None
+            network.set_orthogonal(index, self._moves_as_matrix(info))
+
+    def _moves_as_matrix(self, info: Mapping[str, Any]) -> bool:
+        """Whether Muon's rule is for the parameter, as the core describes it."""
+        return False
 
     def get_config(self) -> dict[str, Any]:
         """What the constructor takes, as JSON-able values; a foreign schedule by its rate now."""
@@ -249,8 +284,12 @@ class Optimizer:
         rate: Any = self.learning_rate if schedule is None else schedule
         config = {"learning_rate": rate, **self._settings()}
         config |= {name: getattr(self, name) for name in self._common_options()}
+        if isinstance(self.ema_momentum, LearningRateSchedule):
+            config["ema_momentum"] = schedules.serialize(self.ema_momentum)
         if self._excluded_paths or self._excluded_names:
             config["exclude_from_weight_decay"] = [self._excluded_paths, self._excluded_names]
+        if self._multipliers:
+            config["learning_rate_multipliers"] = dict(self._multipliers)
         return config
 
     def _settings(self) -> dict[str, Any]:
@@ -260,11 +299,14 @@ class Optimizer:
     def from_config(cls, config: Mapping[str, Any]) -> Optimizer:
         """The optimizer that `get_config` described."""
         settings = dict(config)
-        if isinstance(settings.get("learning_rate"), Mapping):
-            settings["learning_rate"] = schedules.get(settings["learning_rate"])
+        for name in ("learning_rate", "ema_momentum"):
+            if isinstance(settings.get(name), Mapping):
+                settings[name] = schedules.get(settings[name])
+        multipliers = settings.pop("learning_rate_multipliers", {})
         paths, names = settings.pop("exclude_from_weight_decay", ((), ()))
         optimizer = cls(**settings)
         optimizer._exclude(list(paths), list(names))
+        optimizer.set_learning_rate_multipliers(multipliers)
         return optimizer
 
     def __repr__(self) -> str:
@@ -274,6 +316,25 @@ class Optimizer:
         given = self.options() | {name: value for name, value in common.items() if value}
         options = "".join(f", {name}={value}" for name, value in given.items())
         return f"{type(self).__name__}(learning_rate={self._schedule or self._rate}{options})"
+
+
+def check_pattern(owner: str, pattern: str) -> None:
+    """Raises ArgumentError unless `pattern` is a regular expression."""
+    try:
+        re.compile(pattern)
+    except (TypeError, re.error) as error:
+        raise ArgumentError(f"{owner}: {pattern!r} is not a regular expression: {error}") from None
+
+
+def _ema_momentum(owner: str, value: float | LearningRateSchedule) -> float | LearningRateSchedule:
+    if not isinstance(value, LearningRateSchedule):
+        return number(owner, "ema_momentum", value, 0.0, 1.0)
+    if schedules.serialize(value) is None or value.as_core() is None:
+        raise ArgumentError(
+            f"{owner}: ema_momentum is a number or one of striate's own schedules, got "
+            f"{type(value).__name__}"
+        )
+    return value
 
 
 def number(owner: str, name: str, value: object, low: float, high: float) -> float:
