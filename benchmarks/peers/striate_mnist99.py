@@ -7,7 +7,7 @@ from striate.datasets import mnist
 from striate.optimizers import AdamW
 from striate.schedules import OneCycle
 
-EPOCHS, BATCH, RATE = 3, 128, 0.01
+EPOCHS, BATCH, RATE = 2, 128, 0.012
 
 
 def main(data: str, seed: int, threads: int) -> None:

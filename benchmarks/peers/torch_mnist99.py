@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-EPOCHS, BATCH, RATE = 3, 128, 0.01
+EPOCHS, BATCH, RATE = 2, 128, 0.012
 
 
 def read(folder: str, name: str, header: int) -> torch.Tensor:

@@ -51,8 +51,9 @@ enum class Precision {
   kFloat32,  // 3x3 convolutions of stride 1 may use Winograd's F(4x4, 3x3): some 1e-6 of the range
   kStrict,   // every convolution is the sum over its taps
   // As kFloat32, but the other convolutions round both factors of a product to bfloat16 (8 bits of
-  // mantissa) and sum in float32: forward and both gradients in networks of 2^21 parameters and
-  // more, in inference of all, dense layers' included. Needs a CPU with AVX512-BF16.
+  // mantissa) and sum in float32: forward and both gradients in wide networks (csrc/README.md: 2^21
+  // parameters and more, with large kernels from 2^19), in inference of all, dense layers' included.
+  // Needs a CPU with AVX512-BF16.
   kBfloat16,
 };
 

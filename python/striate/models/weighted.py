@@ -109,7 +109,7 @@ class Weighted(Assembly):
         other convolutions and, in inference, dense layers round the factors of their products to
         bfloat16, some 0.4 % of a factor, and sum in float32: nearly twice as fast. Weights,
         activations, gradients and the optimizer's numbers stay float32. Networks below 2**21
-        parameters train as with "float32".
+        parameters (2**19 where kernels are large) train as with "float32".
 
         Raises:
             ArgumentError: set to another name, or to "bfloat16" where the CPU has no AVX512-BF16
