@@ -25,7 +25,7 @@ from batches import random_batch, sample_shape
 from peers.striate_deepnets import NETWORKS
 from striate import Model, _core, applications
 from striate.datasets import cifar10
-from striate.optimizers import SGD
+from striate.optimizers import SGD, AdamW
 from striate.schedules import CosineDecay
 
 PRECISIONS = ("float32", "bfloat16")
@@ -84,7 +84,7 @@ def agreement(folder: Path, trained: int, epochs: int, images: int) -> None:
     steps = epochs * -(-len(x) // 128)
     model.seed = 1
     model.compile(
-        SGD(CosineDecay(0.05, steps), momentum=0.9, nesterov=True, weight_decay=5e-3),
+        AdamW(CosineDecay(1e-3, steps), weight_decay=0.02),
         "sparse_categorical_crossentropy", metrics=["accuracy"], precision="bfloat16",
     )  # fmt: skip
     model.fit(scaled[0], labels, batch_size=128, epochs=epochs, verbose=2)

@@ -370,6 +370,7 @@ void Network::overwrite_with_average() {
 
 MemoryUse Network::memory(std::int64_t batch, bool training) const {
   if (batch < 1) throw ValueError("a batch has at least 1 sample, got " + std::to_string(batch));
+  const std::lock_guard<std::mutex> lock(s_->busy);
   const PlanPurpose purpose = training ? PlanPurpose::kTrain : PlanPurpose::kPredict;
   const Plan plan =
       make_plan(s_->graph, s_->outputs, s_->table, s_->plan_options(purpose, batch), s_->kernels);

@@ -58,10 +58,18 @@ PlanOptions Network::State::plan_options(PlanPurpose purpose, std::int64_t batch
   if (precision == Precision::kBfloat16 && purpose != PlanPurpose::kCurvature)
     o.bfloat16 = bfloat16_kernels();
   o.losses = purpose == PlanPurpose::kPredict ? nullptr : &compiled_losses();
-  o.blocking = choose_blocking(graph, outputs, table, batch);
+  o.blocking = blocking_for(batch);
   o.blocking.cut &= !o.training && !o.gradients();
   if (o.blocking.wide && o.gradients()) o.blocks = block_count(o.blocking, batch);
   return o;
+}
+
+const Blocking& Network::State::blocking_for(std::int64_t batch) const {
+  if (blocking_batch != batch) {
+    last_blocking = choose_blocking(graph, outputs, table, batch);
+    blocking_batch = batch;
+  }
+  return last_blocking;
 }
 
 ReadyPlan& Network::State::ready(PlanPurpose purpose, std::int64_t batch) {

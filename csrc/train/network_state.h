@@ -38,6 +38,7 @@ struct Network::State {
 
   ReadyPlan& ready(PlanPurpose purpose, std::int64_t batch);
   PlanOptions plan_options(PlanPurpose purpose, std::int64_t batch) const;
+  const Blocking& blocking_for(std::int64_t batch) const;
   void find_chunks(ReadyPlan* ready) const;
   void check_batch(const Batch& batch, bool with_labels) const;
   void check_target(const Batch& batch, std::size_t output) const;
@@ -109,6 +110,9 @@ struct Network::State {
   bool frozen = false;
   Storage curvature;
 
+  // Of the last batch: it walks over all nodes, and one image of LeNet-5 is 15 us.
+  mutable std::int64_t blocking_batch = 0;
+  mutable Blocking last_blocking{};
   // By purpose, layout, samples a block, whether samples are cut, and the blocks of a batch where
   // the plan depends on them.
   std::map<std::tuple<PlanPurpose, Layout, int, bool, std::int64_t>, ReadyPlan> plans;

@@ -52,8 +52,8 @@ enum class Precision {
   kStrict,   // every convolution is the sum over its taps
   // As kFloat32, but the other convolutions round both factors of a product to bfloat16 (8 bits of
   // mantissa) and sum in float32: forward and both gradients in wide networks (csrc/README.md: 2^21
-  // parameters and more, with large kernels from 2^19), in inference of all, dense layers' included.
-  // Needs a CPU with AVX512-BF16.
+  // parameters and more, with large kernels from 2^19), in inference of all, dense layers'
+  // included. Needs a CPU with AVX512-BF16.
   kBfloat16,
 };
 
