@@ -6,8 +6,9 @@
 striate: a process of its own reads the images, trains CifarNet by its recipe, and tests it with six
 views of each image; the seconds are the whole process's, its start and its imports included.
 
-PyTorch: the same network, batch, loss, optimizer and augmentation, on tensors that are in memory,
-with channels_last, compiled or not, whichever a few steps show to be faster. One epoch and a part
+PyTorch: the same network, batch, loss and augmentation, on tensors that are in memory, with
+channels_last, compiled or not, whichever a few steps show to be faster; its optimizer is SGD, also
+where the recipe has Muon, whose steps take longer. One epoch and a part
 of the test are timed, after striate has ended; the total is estimated as that epoch times the
 number of epochs, and the whole test. Nothing is counted for PyTorch's start, its reading of the
 images or its compiling.
@@ -38,13 +39,8 @@ def parse_arguments() -> argparse.Namespace:
         "--held-out", type=int, default=0, metavar="N",
         help="test on the last N training images of each class, and train on the others",
     )  # fmt: skip
-    parser.add_argument("--threads", type=int, help="CPUs to use (default: all there are)")
+    harness.add_arguments(parser)
     parser.add_argument("--no-peer", action="store_true", help="leave PyTorch out")
-    parser.add_argument("--json", type=Path, help="write everything measured to this file")
-    parser.add_argument(
-        "--python", action="append", default=[], metavar="PEER=PYTHON",
-        help="the interpreter that has this peer (default: this one)",
-    )  # fmt: skip
     return parser.parse_args()
 
 

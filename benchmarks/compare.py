@@ -11,8 +11,8 @@ Each takes --help, --quick (to try it out: figures mean nothing), --rounds, --th
 """
 
 import argparse
-from pathlib import Path
 
+import harness
 import report
 from comparison import Effort
 from suites import deepnets, layers, lenet5, scaling, startup
@@ -38,13 +38,8 @@ def add_common(parser: argparse.ArgumentParser, peers: tuple[str, ...]) -> None:
     parser.add_argument(
         "--seconds", type=float, help="a sample takes about so long (default: 1; quick: 0.02)"
     )
-    parser.add_argument("--threads", type=int, help="CPUs to use (default: all there are)")
+    harness.add_arguments(parser)
     parser.add_argument("--quick", action="store_true", help="few rounds, small batches")
-    parser.add_argument("--json", type=Path, help="write everything measured to this file")
-    parser.add_argument(
-        "--python", action="append", default=[], metavar="PEER=PYTHON",
-        help="the interpreter that has this peer (default: this one)",
-    )  # fmt: skip
 
 
 def effort_of(arguments: argparse.Namespace) -> Effort:

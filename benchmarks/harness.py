@@ -5,6 +5,7 @@ its own wait policy, the one its users get. So that an idle worker's threads can
 which another one needs, a worker is stopped (SIGSTOP) unless it is its turn.
 """
 
+import argparse
 import json
 import os
 import signal
@@ -20,6 +21,16 @@ from typing import Any, TypeVar
 HERE = Path(__file__).parent
 PEERS = HERE / "peers"
 Key = TypeVar("Key")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--threads, --json and --python: what every benchmark with peers takes."""
+    parser.add_argument("--threads", type=int, help="CPUs to use (default: all there are)")
+    parser.add_argument("--json", type=Path, help="write everything measured to this file")
+    parser.add_argument(
+        "--python", action="append", default=[], metavar="PEER=PYTHON",
+        help="the interpreter that has this peer (default: this one)",
+    )  # fmt: skip
 
 
 class PeerError(RuntimeError):

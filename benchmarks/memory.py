@@ -38,12 +38,7 @@ def parse_arguments() -> argparse.Namespace:
         "--steps", type=lambda text: [int(n) for n in text.split(",")], default=[1, 3],
         help="optimizer steps until the peak is read; a process for each",
     )  # fmt: skip
-    parser.add_argument("--threads", type=int, help="CPUs to use (default: all there are)")
-    parser.add_argument("--json", type=Path, help="write everything measured to this file")
-    parser.add_argument(
-        "--python", action="append", default=[], metavar="PEER=PYTHON",
-        help="the interpreter that has this peer (default: this one)",
-    )  # fmt: skip
+    harness.add_arguments(parser)
     return parser.parse_args()
 
 

@@ -36,9 +36,6 @@ class StriatePeer:
     def versions(self) -> dict[str, str]:
         return {"striate": striate.__version__, "isa": _core.isa(), "compiler": _core.compiler()}
 
-    def fma_peak(self, threads: int) -> float:
-        return _core.fma_peak(threads)
-
     def load(self, folder: str, threads: int) -> None:
         _core.set_num_threads(threads)
 

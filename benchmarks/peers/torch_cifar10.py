@@ -1,4 +1,5 @@
-"""CifarNet in PyTorch: the same network, batch, loss, optimizer and augmentation, on tensors.
+"""CifarNet in PyTorch: the same network, batch, loss and augmentation, on tensors; SGD, whose step
+is cheaper than Muon's.
 
 Everything is in memory from the beginning, and augmented a batch at a time by tensor operations.
 """
