@@ -14,8 +14,9 @@
 #include <vector>
 
 #include "core/storage.h"
-#include "ops/op.h"
+#include "ops/conv_step.h"
 #include "ops/winograd_conv.h"
+#include "ops/winograd_step.h"
 #include "thread_time.h"
 
 namespace {
@@ -33,18 +34,12 @@ Storage numbers(std::int64_t n) {
 
 // Seconds of one image, the best of some.
 double seconds_of(const KernelTable& table, std::int64_t in, std::int64_t out, bool winograd) {
-  Conv2DOptions o;
-  o.filters = out;
-  o.kernel = {3, 3};
-  o.padding = Padding::all(1);
-  o.bias = false;
-  const OpPtr op = conv2d(o);
+  const ConvGeometry g{kSide, kSide, in, kSide, kSide, out, 3, 3, 1, {1, 1}, {1, 1}, 1, 1};
   StepOptions bind;
   bind.inputs = {{kSide, kSide, in}};
   bind.kernels = &table;
-  bind.winograd = winograd;
-  bind.winograd_always = true;
-  const std::unique_ptr<Step> step = op->bind(bind);
+  const std::unique_ptr<Step> step =
+      winograd ? bind_winograd(g, false, bind) : bind_conv(g, false, {}, bind);
   const Storage x = numbers(kSide * kSide * in), w = numbers(9 * in * out);
   Storage y(kSide * kSide * out), packed(step->packed_size), scratch(step->scratch_size);
   const float *xs[1] = {x.data()}, *params[1] = {w.data()};

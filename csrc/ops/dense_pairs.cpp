@@ -40,13 +40,10 @@ class DensePairs final : public Step {
 
   void pack(const PackArgs& a) const override {
     if (a.backward) return;
-    const std::int64_t tile = k_.channels_tile, vector = k_.vector_width;
-    for (std::int64_t o = a.task * tile; o < s_.outputs; o += pack_tasks * tile) {
-      const std::int64_t used = std::min(tile, s_.outputs - o);
-      pack_pairs(k_, pairs_, weights_, a.params[0] + o, static_cast<std::int32_t>(used),
-                 static_cast<std::int32_t>((used + vector - 1) / vector * vector),
-                 a.packed + o * words_);
-    }
+    const std::int64_t tile = k_.channels_tile;
+    for (std::int64_t o = a.task * tile; o < s_.outputs; o += pack_tasks * tile)
+      pack_pairs(k_, pairs_, weights_, a.params[0] + o,
+                 static_cast<std::int32_t>(std::min(tile, s_.outputs - o)), a.packed + o * words_);
   }
 
   // Every task rounds the samples anew: a hundredth of its products.

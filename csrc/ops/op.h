@@ -164,14 +164,13 @@ struct StepOptions {
   Layout layout = Layout::kChannels;
   int block_samples = 1;  // capacity of a block: kLanes in kSamples
   const KernelTable* kernels = nullptr;
-  bool training = false;         // the batch's statistics, not the moving ones
-  bool wide = false;             // parameter gradients by gradient_task; dense layers by weights
-  bool relu = false;             // the output's negative numbers are to be zeros
-  bool adds = false;             // x[1], of the output's shape, comes on top, before relu
-  bool applied = false;          // the maker of x applied this activation: y has its values already
-  bool cut = false;              // inference of few samples: what takes long is cut within a sample
-  bool winograd = false;         // 3x3 convolutions may run on Winograd's points: rounded otherwise
-  bool winograd_always = false;  // where it applies, faster or not: to measure it
+  bool training = false;  // the batch's statistics, not the moving ones
+  bool wide = false;      // parameter gradients by gradient_task; dense layers by weights
+  bool relu = false;      // the output's negative numbers are to be zeros
+  bool adds = false;      // x[1], of the output's shape, comes on top, before relu
+  bool applied = false;   // the maker of x applied this activation: y has its values already
+  bool cut = false;       // inference of few samples: what takes long is cut within a sample
+  bool winograd = false;  // 3x3 convolutions may run on Winograd's points: rounded otherwise
   // Products of bfloat16 where they are faster; null: float32. Never where gradients are made block
   // by block (narrow networks): those are sums over few pixels.
   const Bfloat16Kernels* bfloat16 = nullptr;

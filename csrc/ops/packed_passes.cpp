@@ -100,7 +100,7 @@ void PackedPasses::pack(const float* w, int task, int tasks, float* packed) cons
       float* to = packed + p.at + g * p.group_size + std::int64_t{o} * t.pass.depth;
       const std::int32_t outputs = std::min(width, t.pass.outputs - o);
       if (pairs_)
-        pack_pairs(k_, *pairs_, t, from, outputs, (outputs + pad() - 1) / pad() * pad(), to);
+        pack_pairs(k_, *pairs_, t, from, outputs, to);
       else
         k_.pack(from, t.weight_rows.data(), t.weight_step, outputs, t.pass.depth, width, pad(), to);
     }

@@ -66,7 +66,8 @@ void copy_pairs(const Bfloat16Kernels& k, const ColumnPadding& padding, std::int
 }
 
 void pack_pairs(const KernelTable& k, const Bfloat16Kernels& pairs, const ConvPassTables& t,
-                const float* w, std::int32_t outputs, std::int32_t width, float* packed) {
+                const float* w, std::int32_t outputs, float* packed) {
+  const std::int32_t width = (outputs + k.vector_width - 1) / k.vector_width * k.vector_width;
   const std::vector<std::int64_t>& rows = t.weight_rows;
   std::vector<float> floats(rows.size() * static_cast<std::size_t>(width), 0.0f);
   for (std::size_t from = 0; from < rows.size();) {

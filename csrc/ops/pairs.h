@@ -23,9 +23,9 @@ ColumnPadding in_pairs(const ColumnPadding& padding);
 // `padded`, as words with the padding's columns.
 void copy_pairs(const Bfloat16Kernels& k, const ColumnPadding& padding, std::int64_t channels,
                 const float* x, std::int64_t first, std::int64_t count, float* padded);
-// A tile of the pass's weights (t.weight_rows), `outputs` of them from w on, to words of `width`
-// outputs a row.
+// A tile of the pass's weights (t.weight_rows), `outputs` of them from w on, to rows of words as
+// wide as their whole vectors.
 void pack_pairs(const KernelTable& k, const Bfloat16Kernels& pairs, const ConvPassTables& t,
-                const float* w, std::int32_t outputs, std::int32_t width, float* packed);
+                const float* w, std::int32_t outputs, float* packed);
 
 }  // namespace striate

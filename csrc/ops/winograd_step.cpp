@@ -146,7 +146,6 @@ class WinogradStep final : public Step {
 bool winograd_is_faster(const ConvGeometry& g, const StepOptions& options) {
   if (!options.winograd || options.layout != Layout::kChannels || !winograd_applies(g))
     return false;
-  if (options.winograd_always) return true;
   if (std::min(g.c, g.oc) < kFewestChannels) return false;
   const KernelCosts& cost = kernel_costs(*options.kernels);
   const double in = static_cast<double>(g.c), out = static_cast<double>(g.oc);
