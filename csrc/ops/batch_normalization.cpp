@@ -10,16 +10,14 @@
 // more, so that backward reads dy and x alone; behind a sum by y.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "core/checked.h"
 #include "core/storage.h"
+#include "ops/epilogue.h"
 #include "ops/op.h"
 
 namespace striate {
 namespace {
-
-constexpr float kNoFloor = -std::numeric_limits<float>::infinity();
 
 struct Indices {  // of the op's parameters; -1: absent
   int gamma, beta, mean, variance;
@@ -64,7 +62,7 @@ class NormalizationStep : public Step {
   }
   // maps: [scale, offset, ...]
   void map_forward(const ForwardArgs& a, const float* maps) const {
-    affine(a, maps, a.x[0], {maps + row_, adds_ ? a.x[1] : nullptr, relu_ ? 0.0f : kNoFloor}, a.y);
+    affine(a, maps, a.x[0], {maps + row_, adds_ ? a.x[1] : nullptr, floor_of(relu_)}, a.y);
   }
   ReluMask mask(const BackwardArgs& a, const float* maps) const {
     if (!relu_) return {};

@@ -1,7 +1,6 @@
 #include "ops/conv_step.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "core/checked.h"
 #include "core/storage.h"
@@ -31,7 +30,7 @@ class ConvStep : public Step {
         x_padding_(forward_padding(g)),
         cut_(o.cut ? cut_of(g, k_) : TaskCut{1, 1}),
         adds_(o.adds),
-        floor_(o.relu ? 0.0f : -std::numeric_limits<float>::infinity()),
+        floor_(floor_of(o.relu)),
         forward_(forward_passes(o)),
         input_gradient_(backward_passes(o)) {
     backward_reads_x = true;

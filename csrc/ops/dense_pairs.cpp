@@ -1,11 +1,11 @@
 // Dense layers of inference whose weights are kept packed in bfloat16: half the bytes, which is
 // what bounds a wide layer on few samples (AlexNet's first, 38 million weights).
 #include <algorithm>
-#include <limits>
 
 #include "core/checked.h"
 #include "core/storage.h"
 #include "ops/dense_step.h"
+#include "ops/epilogue.h"
 #include "ops/pairs.h"
 
 namespace striate {
@@ -18,10 +18,7 @@ constexpr int kPackTasks = 16;
 class DensePairs final : public Step {
  public:
   DensePairs(DenseShape shape, const StepOptions& o)
-      : s_(std::move(shape)),
-        k_(*o.kernels),
-        pairs_(*o.bfloat16),
-        floor_(o.relu ? 0.0f : -std::numeric_limits<float>::infinity()) {
+      : s_(std::move(shape)), k_(*o.kernels), pairs_(*o.bfloat16), floor_(floor_of(o.relu)) {
     const std::int64_t vector = k_.vector_width;
     words_ = (s_.inputs + 1) / 2;
     run_ = {0, narrow<std::int32_t>(words_), 0};

@@ -1,15 +1,14 @@
 #include "ops/dense_step.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "core/checked.h"
 #include "core/storage.h"
+#include "ops/epilogue.h"
 
 namespace striate {
 namespace {
 
-constexpr float kNoFloor = -std::numeric_limits<float>::infinity();
 // Below this many samples a block, packing weights costs more than reading them in place: at
 // batch 1 it would touch 2 * I * O floats for I * O multiply-accumulates.
 constexpr int kPackFrom = 4;
@@ -36,7 +35,7 @@ struct ProductPass {
 class DenseStep : public Step {
  public:
   DenseStep(DenseShape shape, const StepOptions& o)
-      : s_(std::move(shape)), k_(*o.kernels), floor_(o.relu ? 0.0f : kNoFloor) {
+      : s_(std::move(shape)), k_(*o.kernels), floor_(floor_of(o.relu)) {
     backward_reads_x = true;
     for (std::int64_t i = 0; i < s_.inputs; ++i) forward_rows_.push_back(i * s_.outputs);
     for (std::int64_t i = 0; i < s_.outputs; ++i) backward_rows_.push_back(i);
@@ -88,7 +87,7 @@ class DenseSamples final : public DenseStep {
   void backward(const BackwardArgs& a) const override {
     if (a.dx[0]) {
       const ProductPass p(1, s_.outputs, s_.inputs);
-      k_.conv_samples(p.pass, a.dy, a.packed, nullptr, kNoFloor, a.dx[0]);
+      k_.conv_samples(p.pass, a.dy, a.packed, nullptr, floor_of(false), a.dx[0]);
     }
     if (!a.dparams[0]) return;
     const float* x = a.x[0];

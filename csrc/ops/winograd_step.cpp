@@ -1,8 +1,8 @@
 #include "ops/winograd_step.h"
 
 #include <algorithm>
-#include <limits>
 
+#include "ops/epilogue.h"
 #include "ops/kernel_costs.h"
 #include "ops/task_cut.h"
 #include "ops/winograd_conv.h"
@@ -11,7 +11,6 @@
 namespace striate {
 namespace {
 
-constexpr float kNoFloor = -std::numeric_limits<float>::infinity();
 // Vectors of channels that a product needs to be worth its transforms.
 constexpr std::int64_t kFewestChannels = 16;
 // Panels of a task that owns outputs of the whole batch: each task makes the points anew.
@@ -34,7 +33,7 @@ class WinogradStep final : public Step {
       : g_(g),
         bias_(bias),
         adds_(o.adds),
-        floor_(o.relu ? 0.0f : kNoFloor),
+        floor_(floor_of(o.relu)),
         k_(*o.kernels),
         forward_(winograd_forward(g), false, k_),
         input_gradient_(winograd_input_gradient(g), true, k_),
