@@ -32,8 +32,7 @@ struct Bfloat16Kernels {
                         const Epilogue& epilogue, float* y);
   // As KernelTable's: a span's pixels are pairs of pixels.
   void (*wgrad_panel)(int32_t rows, int32_t outputs, const PixelSpan* spans, int32_t span_count,
-                      const float* x, int64_t x_step, const float* dy, float* dw, int64_t dw_step,
-                      bool accumulate);
+                      int64_t x_offset, int64_t x_step, const float* dy, const WgradSums& sums);
 };
 
 // Null where the CPU has no such instruction, or STRIATE_ISA chose a table below AVX-512.

@@ -118,9 +118,19 @@ enum class ActivationKind : int32_t {
   kSilu
 };
 
-// Some of a block's pixels, one after the other.
+// Some of a block's pixels, one after the other: the first's number in the block, and its x.
 struct PixelSpan {
+  const float* x;
   int32_t first, count;
+};
+
+// Of a tile of a weight gradient: to[m*to_step + o] = from[m*from_step + o] + its sum. from may be
+// null, for 0, or `to`.
+struct WgradSums {
+  const float* from;
+  int64_t from_step;
+  float* to;
+  int64_t to_step;
 };
 
 struct KernelTable {
@@ -155,20 +165,19 @@ struct KernelTable {
   void (*conv_wgrad_channels)(const ConvPass& pass, int32_t first_run, int32_t end_run,
                               int32_t images, const float* x, int64_t x_image, const float* dy,
                               int64_t dy_image, float* dw, int64_t dw_step, bool accumulate);
-  // The same over a batch, from packed operands: up to wgrad_rows weight rows a tile, channels_tile
-  // outputs a panel. pack_x: to[t*tile_step + p*wgrad_column + m] = x[p*x_col + m + rows[0] + .. +
-  // rows[t-1]], m < rows[t]. pack_dy: panel after panel, [pixels][channels_tile]; the last is as
-  // wide as its whole vectors, zeros behind its outputs.
+  // The same over a batch, dy packed, x packed or where it lies: up to wgrad_rows weight rows a
+  // tile, channels_tile outputs a panel. pack_x: to[t*tile_step + p*wgrad_column + m] = x[p*x_col +
+  // m + rows[0] + .. + rows[t-1]], m < rows[t]. pack_dy: panel after panel,
+  // [pixels][channels_tile]; the last is as wide as its whole vectors, zeros behind its outputs.
   int32_t wgrad_rows, wgrad_column;
   void (*wgrad_pack_x)(const float* x, int64_t x_col, int32_t pixels, const int32_t* rows,
                        int32_t tiles, float* to, int64_t tile_step);
   void (*wgrad_pack_dy)(const float* dy, int64_t dy_col, int32_t pixels, int32_t outputs,
                         float* to);
-  // One tile, its pixels x_step apart, and one panel: dw[m*dw_step + o] (+)= the sum over the
-  // spans' pixels.
+  // One tile and one panel, summed over the spans' pixels: weight row m of the tile meets
+  // x[x_offset + m] of each, which lie x_step apart within a span.
   void (*wgrad_panel)(int32_t rows, int32_t outputs, const PixelSpan* spans, int32_t span_count,
-                      const float* x, int64_t x_step, const float* dy, float* dw, int64_t dw_step,
-                      bool accumulate);
+                      int64_t x_offset, int64_t x_step, const float* dy, const WgradSums& sums);
 
   // ---- Winograd's F(4x4, 3x3), channels in lanes ----------------------------------------------
   // Point p of channel c goes to to[p*step + c], kWinogradPoints of them a tile; whole vectors are

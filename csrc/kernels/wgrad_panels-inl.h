@@ -1,7 +1,7 @@
-// Weight gradients with channels in lanes from packed operands: output pixels are the depth of a
-// product, and both its sides lie in the order in which it reads them. Unpacked, an image at a
-// time, pixels are a power of two apart in most networks, share a few sets of L1, and come from L3
-// again for every tile (39 % of the limit on ResNet-50's 28x28 1x1 512-128).
+// Weight gradients with channels in lanes, some output pixels at a time, which are the depth of a
+// product: its two sides stay in L1 and L2 until all have met. Without that, an image at a time,
+// pixels are a power of two apart in most networks, share a few sets of L1, and come from L3 again
+// for every tile (39 % of the limit on ResNet-50's 28x28 1x1 512-128).
 namespace striate::STRIATE_ISA_NAMESPACE {
 namespace {
 
@@ -43,17 +43,35 @@ inline void wgrad_pack_dy(const float* dy, int64_t dy_col, int32_t pixels, int32
 struct WgradPanel {
   const PixelSpan* spans;
   int32_t span_count;
-  const float* x;
-  int64_t x_step;  // from pixel to pixel
+  int64_t x_offset, x_step;
   const float* dy;
-  float* dw;
-  int64_t dw_step;
-  bool accumulate;
+  WgradSums sums;
   int32_t last;  // outputs in the last vector
 };
 
-// The block of pixels has sums of its own, which are then added to dw: an error grows with a
-// block's pixels and the number of blocks, not with all pixels of a batch.
+// kWhole: the last vector is full.
+template <int MB, int CV, bool kWhole>
+STRIATE_INLINE void store_tile(const WgradSums& sums, Tail last, const V (&sum)[MB][CV]) {
+  const float* from = sums.from;
+  float* to = sums.to;
+#pragma GCC unroll 32
+  for (int m = 0; m < MB; ++m, to += sums.to_step) {
+#pragma GCC unroll 32
+    for (int v = 0; v < CV; ++v) {
+      const bool whole = kWhole || v < CV - 1;
+      V value = sum[m][v];
+      if (from) {
+        const float* const at = from + v * kWidth;
+        value = value + (whole ? load(at) : load_tail(at, last));
+      }
+      whole ? store(to + v * kWidth, value) : store_tail(to + v * kWidth, value, last);
+    }
+    if (from) from += sums.from_step;
+  }
+}
+
+// The block of pixels has sums of its own, which are then added to those of the blocks before: an
+// error grows with a block's pixels and the number of blocks, not with all pixels of a batch.
 template <int MB, int CV>
 void wgrad_panel_tile(const WgradPanel& t) {
   V sum[MB][CV];
@@ -61,20 +79,15 @@ void wgrad_panel_tile(const WgradPanel& t) {
   for (int i = 0; i < MB * CV; ++i) sum[i / CV][i % CV] = zero();
   const Tail last = tail(t.last);
   for (int32_t s = 0; s < t.span_count; ++s) {
-    const int64_t first = t.spans[s].first;
-    channels_run<MB, CV, false>(t.x + first * t.x_step, 1, t.x_step, t.dy + first * CV * kWidth,
-                                CV * kWidth, CV * kWidth, t.spans[s].count, last, sum);
+    const PixelSpan& span = t.spans[s];
+    channels_run<MB, CV, false>(span.x + t.x_offset, 1, t.x_step,
+                                t.dy + static_cast<int64_t>(span.first) * CV * kWidth, CV * kWidth,
+                                CV * kWidth, span.count, last, sum);
   }
-#pragma GCC unroll 32
-  for (int m = 0; m < MB; ++m) {
-#pragma GCC unroll 32
-    for (int v = 0; v < CV; ++v) {
-      float* const to = t.dw + m * t.dw_step + v * kWidth;
-      const bool whole = v < CV - 1 || t.last == kWidth;
-      V value = sum[m][v];
-      if (t.accumulate) value = value + (whole ? load(to) : load_tail(to, last));
-      whole ? store(to, value) : store_tail(to, value, last);
-    }
+  if (t.last == kWidth) {
+    store_tile<MB, CV, true>(t.sums, last, sum);
+  } else {
+    store_tile<MB, CV, false>(t.sums, last, sum);
   }
 }
 
@@ -101,11 +114,10 @@ constexpr WgradPanelFns wgrad_panel_fns() {
 constexpr WgradPanelFns kWgradPanels[2] = {wgrad_panel_fns<1>(), wgrad_panel_fns<2>()};
 
 void wgrad_panel(int32_t rows, int32_t outputs, const PixelSpan* spans, int32_t span_count,
-                 const float* x, int64_t x_step, const float* dy, float* dw, int64_t dw_step,
-                 bool accumulate) {
+                 int64_t x_offset, int64_t x_step, const float* dy, const WgradSums& sums) {
   const bool two = outputs > kWidth;
   const int32_t last = two ? outputs - kWidth : outputs;
-  kWgradPanels[two].fn[rows]({spans, span_count, x, x_step, dy, dw, dw_step, accumulate, last});
+  kWgradPanels[two].fn[rows]({spans, span_count, x_offset, x_step, dy, sums, last});
 }
 
 }  // namespace

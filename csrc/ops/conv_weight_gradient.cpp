@@ -17,10 +17,6 @@ constexpr std::int64_t kPixels = 128;
 constexpr std::int64_t kTaskRows = 256, kTaskOutputs = 256;
 // Cycles, about: a pixel's share of a tile of x, which is at least read, and a vector of dy.
 constexpr std::int64_t kPackTile = 4, kReadTile = 2, kPackVector = 2;
-// Channels of a pixel up to which windows of one pixel are read where they are: with more, a
-// block's pixels share too few sets of L2.
-constexpr std::int64_t kMostInPlace = 512;
-
 std::int64_t floor_div(std::int64_t a, std::int64_t b) {
   return a >= 0 ? a / b : -((-a + b - 1) / b);
 }
@@ -35,7 +31,6 @@ ConvWeightGradient::ConvWeightGradient(const ConvGeometry& g, const KernelTable&
   run_length_ = (whole_row ? g.kw : 1) * g.group_in();
   matrix_ =
       g.kh == 1 && g.kw == 1 && g.strides.h == 1 && g.strides.w == 1 && g.oh == g.h && g.ow == g.w;
-  in_place_ = matrix_ && !pairs && g.c <= kMostInPlace;
   tile_step_ = align_up(kPixels * k_.wgrad_column);
   const TaskCut best = choose_cut();
   const std::int64_t depth = runs_ * run_length_;
@@ -65,7 +60,7 @@ ConvWeightGradient::TaskCut ConvWeightGradient::choose_cut() const {
          ++parts) {
       const std::int64_t output_parts = count(g_.group_out(), outputs);
       const std::int64_t cost =
-          output_parts * count(depth, k_.wgrad_rows) * (in_place_ ? kReadTile : kPackTile) +
+          output_parts * count(depth, k_.wgrad_rows) * (pairs_ ? kPackTile : kReadTile) +
           parts * count(g_.group_out(), k_.vector_width) * kPackVector;
       if (best_cost > 0 && cost >= best_cost) continue;
       best = {parts, outputs};
@@ -127,9 +122,12 @@ std::int64_t ConvWeightGradient::most_outputs() const {
   return align_up(most);
 }
 
-// Scratch: tiles of x, panels of dy, a window that reaches beyond its row.
+// Scratch: tiles of x (or windows that reach beyond their rows), panels of dy, one such window, and
+// the task's sums.
 std::int64_t ConvWeightGradient::scratch_floats() const {
-  return most_tiles() * tile_step_ + most_outputs() * kPixels + align_up(kTaskRows);
+  const std::int64_t panels = (most_outputs() + k_.channels_tile - 1) / k_.channels_tile;
+  return most_tiles() * tile_step_ + most_outputs() * kPixels + align_up(kTaskRows) +
+         most_tiles() * k_.wgrad_rows * panels * k_.channels_tile;
 }
 
 // body(number within the block, sample, output row, column, columns) for the rows' shares of it.
@@ -171,50 +169,98 @@ void ConvWeightGradient::pack_x(const Task& task, const Pixels& block, const flo
   });
 }
 
-// Columns begin to end - 1, whose windows reach beyond the row: zeros there.
+// A window that reaches beyond its row of x, with zeros there; false where all of it does.
+bool ConvWeightGradient::clipped_window(const Part& p, const float* row, std::int64_t ow,
+                                        float* window) const {
+  const std::int64_t start = p.x + ow * g_.strides.w * g_.c;
+  const std::int64_t from = std::clamp<std::int64_t>(-start, 0, p.rows);
+  const std::int64_t to = std::clamp<std::int64_t>(g_.w * g_.c - start, from, p.rows);
+  std::fill_n(window, p.rows, 0.0f);
+  std::copy(row + start + from, row + start + to, window + from);
+  return from < to;
+}
+
 void ConvWeightGradient::pack_clipped(const PackedRow& row, std::int64_t begin, std::int64_t end,
                                       float* window) const {
   const Part& p = *row.part;
   for (std::int64_t ow = begin; ow < end; ++ow) {
-    const std::int64_t start = p.x + ow * g_.strides.w * g_.c;
-    const std::int64_t from = std::clamp<std::int64_t>(-start, 0, p.rows);
-    const std::int64_t to = std::clamp<std::int64_t>(g_.w * g_.c - start, from, p.rows);
-    std::fill_n(window, p.rows, 0.0f);
-    std::copy(row.x + start + from, row.x + start + to, window + from);
+    clipped_window(p, row.x, ow, window);
     k_.wgrad_pack_x(window, 0, 1, row.tile_rows, p.tiles,
                     row.to + (row.shift + ow) * k_.wgrad_column, tile_step_);
   }
 }
 
-// The pixels of the block whose window has the part's row inside the image.
-void ConvWeightGradient::find_spans(const Part& p, const Pixels& block,
-                                    std::vector<PixelSpan>* spans) const {
+// The pixels of the block whose window has the part's row inside the image, of packed tiles.
+void ConvWeightGradient::packed_spans(const Part& p, const Pixels& block, const float* tiles,
+                                      std::vector<PixelSpan>* spans) const {
   if (pairs_)
-    return spans->push_back({0, static_cast<std::int32_t>(panel_rows(block.end - block.first))});
+    return spans->push_back(
+        {tiles, 0, static_cast<std::int32_t>(panel_rows(block.end - block.first))});
   bool open = false;
-  each_row(block, [&](std::int64_t at, std::int64_t, std::int64_t oh, std::int64_t,
+  each_row(block,
+           [&](std::int64_t at, std::int64_t, std::int64_t oh, std::int64_t, std::int64_t columns) {
+             const std::int64_t h = input_row(p, oh);
+             const bool inside = h >= 0 && h < g_.h;
+             if (inside && open)
+               spans->back().count += static_cast<std::int32_t>(columns);
+             else if (inside)
+               spans->push_back({tiles + at * k_.wgrad_column, static_cast<std::int32_t>(at),
+                                 static_cast<std::int32_t>(columns)});
+             open = inside;
+           });
+}
+
+// The same of windows that are read where they lie; clipped ones are copied to `windows`, which
+// moves on behind them.
+void ConvWeightGradient::spans_in_place(const Part& p, const Pixels& block, const float* x,
+                                        float** windows, std::vector<PixelSpan>* spans) const {
+  const std::int64_t step = g_.strides.w * g_.c;
+  const std::size_t first_span = spans->size();
+  each_row(block, [&](std::int64_t at, std::int64_t n, std::int64_t oh, std::int64_t column,
                       std::int64_t columns) {
     const std::int64_t h = input_row(p, oh);
-    const bool inside = h >= 0 && h < g_.h;
-    if (inside && open)
-      spans->back().count += static_cast<std::int32_t>(columns);
-    else if (inside)
-      spans->push_back({static_cast<std::int32_t>(at), static_cast<std::int32_t>(columns)});
-    open = inside;
+    if (h < 0 || h >= g_.h) return;
+    const float* const row = x + (n * g_.h + h) * g_.w * g_.c;
+    const std::int64_t end = column + columns;
+    const std::int64_t inside = std::clamp(p.begin, column, end);
+    const std::int64_t inside_end = std::clamp(p.end, inside, end);
+    const auto clipped = [&](std::int64_t from, std::int64_t to) {
+      for (std::int64_t ow = from; ow < to; ++ow) {
+        if (!clipped_window(p, row, ow, *windows)) continue;
+        spans->push_back({*windows, static_cast<std::int32_t>(at + ow - column), 1});
+        *windows += p.rows;
+      }
+    };
+    clipped(column, inside);
+    if (inside < inside_end) {
+      const float* const from = row + p.x + inside * step;
+      const auto first = static_cast<std::int32_t>(at + inside - column);
+      const auto count = static_cast<std::int32_t>(inside_end - inside);
+      // Rows of x may go on where the last one ended.
+      if (spans->size() > first_span && spans->back().first + spans->back().count == first &&
+          spans->back().x + spans->back().count * step == from)
+        spans->back().count += count;
+      else
+        spans->push_back({from, first, count});
+    }
+    clipped(inside_end, end);
   });
 }
 
-// What a block's windows read of x: where they are pixels; or all rows, if the task takes them all.
-Ahead ConvWeightGradient::next_windows(const Task& task, const float* x, const Pixels& block,
-                                       std::int64_t calls) const {
-  const std::int64_t count = block.end - block.first;
-  if (runs_ == 1 && g_.strides.w == 1 && g_.oh == g_.h && g_.ow == g_.w)
-    return {x + block.first * g_.c + task.parts[0].x, count, task.parts[0].rows, g_.c, calls};
-  if (tasks_.size() > 1) return {x, 0, 0, 0, 0};
-  const std::int64_t image = block.first / (g_.oh * g_.ow);
-  const std::int64_t row = block.first % (g_.oh * g_.ow) / g_.ow * g_.strides.h;
-  const std::int64_t rows = (count + g_.ow - 1) / g_.ow * g_.strides.h;
-  return {x + (image * g_.h + row) * g_.w * g_.c, rows, g_.w * g_.c, g_.w * g_.c, calls};
+// What a block's windows read of x, where they lie inside their rows.
+void ConvWeightGradient::pieces_of_x(const Task& task, const Pixels& block, const float* x,
+                                     std::vector<Ahead::Piece>* pieces) const {
+  const std::int64_t step = g_.strides.w * g_.c;
+  for (const Part& p : task.parts)
+    each_row(block, [&](std::int64_t, std::int64_t n, std::int64_t oh, std::int64_t column,
+                        std::int64_t columns) {
+      const std::int64_t h = input_row(p, oh);
+      const std::int64_t first = std::clamp(p.begin, column, column + columns);
+      const std::int64_t end = std::clamp(p.end, first, column + columns);
+      if (h >= 0 && h < g_.h && first < end)
+        pieces->push_back(
+            {x + (n * g_.h + h) * g_.w * g_.c + p.x + first * step, end - first, p.rows, step});
+    });
 }
 
 void ConvWeightGradient::clear(const Task& task, float* dw) const {
@@ -223,61 +269,68 @@ void ConvWeightGradient::clear(const Task& task, float* dw) const {
       std::fill(dw + k * g_.oc + task.first_output, dw + k * g_.oc + task.end_output, 0.0f);
 }
 
-ConvWeightGradient::BlockRows ConvWeightGradient::rows_of(const Task& task, const Pixels& block,
-                                                          const float* x, int order, float* tiles,
-                                                          float* window) const {
+ConvWeightGradient::BlockWindows ConvWeightGradient::windows_of(const Task& task,
+                                                                const Pixels& block, const float* x,
+                                                                int order, float* tiles,
+                                                                float* window) const {
   const std::int64_t count = block.end - block.first;
-  if (matrix_ && (pairs_ || (in_place_ && order == 1))) {
+  BlockWindows all{k_.wgrad_column, tile_step_, {}, {}};
+  if (in_place(order)) {
+    all.pixel_step = g_.strides.w * g_.c;
+    all.tile_step = 0;
+  } else if (matrix_ && pairs_) {
     const Part& part = task.parts[0];  // of one run
-    const float* const first = x + block.first * g_.c + part.x;
-    if (!pairs_) return {first, g_.c, 0};
-    const std::int64_t pitch = align_up(part.rows) + kAlignFloats;
-    pairs_->pair_rows(count, static_cast<std::int32_t>(part.rows), first, g_.c, tiles, pitch);
-    return {tiles, pitch, 0};
+    all.pixel_step = align_up(part.rows) + kAlignFloats;
+    all.tile_step = 0;
+    pairs_->pair_rows(count, static_cast<std::int32_t>(part.rows), x + block.first * g_.c + part.x,
+                      g_.c, tiles, all.pixel_step);
+  } else {
+    pack_x(task, block, x, tiles, window);
+    const std::int64_t column = k_.wgrad_column;
+    for (std::size_t t = 0; t < task.tile_rows.size(); ++t) {
+      float* const tile = tiles + static_cast<std::int64_t>(t) * tile_step_;
+      if (order == 2) k_.multiply(count * column, tile, tile, tile);
+      if (pairs_) pairs_->pair_rows(count, k_.wgrad_column, tile, column, tile, column);
+    }
   }
-  pack_x(task, block, x, tiles, window);
-  const std::int64_t column = k_.wgrad_column;
-  for (std::size_t t = 0; t < task.tile_rows.size(); ++t) {
-    float* const tile = tiles + static_cast<std::int64_t>(t) * tile_step_;
-    if (order == 2) k_.multiply(count * column, tile, tile, tile);
-    if (pairs_) pairs_->pair_rows(count, k_.wgrad_column, tile, column, tile, column);
+  for (const Part& p : task.parts) {
+    all.first_span.push_back(all.spans.size());
+    if (in_place(order))
+      spans_in_place(p, block, x, &tiles, &all.spans);
+    else
+      packed_spans(p, block, tiles, &all.spans);
   }
-  return {tiles, column, tile_step_};
+  all.first_span.push_back(all.spans.size());
+  return all;
 }
 
 // Every tile of x meets every panel of dy; what the next block reads is asked for meanwhile.
-void ConvWeightGradient::multiply(const Task& task, const Pixels& block, const BlockRows& x,
-                                  const float* panels, bool accumulate, Ahead ahead_dy,
-                                  Ahead ahead_x, float* dw) const {
+void ConvWeightGradient::multiply(const Task& task, const BlockWindows& x, const float* panels,
+                                  std::int64_t panel_step, const BlockSums& sums,
+                                  Ahead next) const {
   const auto panel = pairs_ ? pairs_->wgrad_panel : k_.wgrad_panel;
-  const std::int64_t outputs = task.end_output - task.first_output;
-  const std::int64_t panel_step = panel_rows(block.end - block.first);
-  std::vector<PixelSpan> spans;
-  std::vector<std::size_t> first_span;
-  for (const Part& p : task.parts) {
-    first_span.push_back(spans.size());
-    find_spans(p, block, &spans);
-  }
-  first_span.push_back(spans.size());
-  for (std::int64_t o = 0; o < outputs; o += k_.channels_tile) {
-    const float* tile = x.first;
-    const auto width =
-        static_cast<std::int32_t>(std::min<std::int64_t>(outputs - o, k_.channels_tile));
+  const std::int64_t outputs = task.end_output - task.first_output, width = k_.channels_tile;
+  float* kept = sums.kept;
+  for (std::int64_t o = 0; o < outputs; o += width)
     for (std::size_t i = 0; i < task.parts.size(); ++i) {
       const Part& p = task.parts[i];
-      float* to = dw + p.depth * g_.oc + task.first_output + o;
+      std::int64_t row = p.depth, offset = x.tile_step * p.first_tile;
       for (std::int32_t t = p.first_tile; t < p.first_tile + p.tiles; ++t) {
         const std::int32_t rows = task.tile_rows[static_cast<std::size_t>(t)];
-        ahead_dy.some();
-        ahead_x.some();
-        panel(rows, width, spans.data() + first_span[i],
-              static_cast<std::int32_t>(first_span[i + 1] - first_span[i]), tile, x.pixel_step,
-              panels + o * panel_step, to, g_.oc, accumulate);
-        to += rows * g_.oc;
-        tile += x.tile_step ? x.tile_step : rows;
+        float* const dw = sums.dw + row * g_.oc + task.first_output + o;
+        next.some();
+        if (sums.last) Ahead({{dw, rows, std::min(outputs - o, width), g_.oc}}, 1).some();
+        const float* const from = sums.first ? (sums.accumulate ? dw : nullptr) : kept;
+        panel(rows, static_cast<std::int32_t>(std::min(outputs - o, width)),
+              x.spans.data() + x.first_span[i],
+              static_cast<std::int32_t>(x.first_span[i + 1] - x.first_span[i]), offset,
+              x.pixel_step, panels + o * panel_step,
+              {from, sums.first ? g_.oc : width, sums.last ? dw : kept, sums.last ? g_.oc : width});
+        row += rows;
+        kept += rows * width;
+        offset += x.tile_step ? x.tile_step : rows;
       }
     }
-  }
 }
 
 void ConvWeightGradient::run(int number, std::int64_t samples, const float* x, const float* dy,
@@ -294,6 +347,7 @@ void ConvWeightGradient::run(int number, std::int64_t samples, const float* x, c
   float* const tiles = scratch;
   float* const panels = tiles + most_tiles() * tile_step_;
   float* const window = panels + most_outputs() * kPixels;
+  float* const kept = window + align_up(kTaskRows);
   const std::int64_t pixels = samples * g_.oh * g_.ow, blocks = (pixels + kPixels - 1) / kPixels;
   const std::int64_t first_block = blocks * share / shares_.count();
   const std::int64_t end_block = blocks * (share + 1) / shares_.count();
@@ -304,13 +358,18 @@ void ConvWeightGradient::run(int number, std::int64_t samples, const float* x, c
     const Pixels block{pixels * b / blocks, pixels * (b + 1) / blocks};
     pack_dy(dy + block.first * g_.oc, g_.oc, static_cast<std::int32_t>(block.end - block.first),
             static_cast<std::int32_t>(outputs), panels);
-    const BlockRows rows = rows_of(task, block, x, order, tiles, window);
-    const std::int64_t next = b + 1 < end_block ? pixels * (b + 2) / blocks - block.end : 0;
+    const BlockWindows windows = windows_of(task, block, x, order, tiles, window);
     const std::int64_t calls = (outputs + k_.channels_tile - 1) / k_.channels_tile *
                                static_cast<std::int64_t>(task.tile_rows.size());
-    multiply(task, block, rows, panels, accumulate || b > first_block,
-             {dy + block.end * g_.oc, next, outputs, g_.oc, calls},
-             next_windows(task, x, {block.end, block.end + next}, calls), dw);
+    std::vector<Ahead::Piece> next;
+    if (b + 1 < end_block) {
+      const Pixels ahead{block.end, pixels * (b + 2) / blocks};
+      next.push_back({dy + ahead.first * g_.oc, ahead.end - ahead.first, outputs, g_.oc});
+      pieces_of_x(task, ahead, x, &next);
+    }
+    multiply(task, windows, panels, panel_rows(block.end - block.first),
+             {kept, dw, b == first_block, b + 1 == end_block, accumulate},
+             {std::move(next), calls});
   }
 }
 

@@ -7,6 +7,7 @@
 #include "ops/dense_step.h"
 #include "ops/epilogue.h"
 #include "ops/pairs.h"
+#include "ops/product_pass.h"
 
 namespace striate {
 namespace {
@@ -21,7 +22,6 @@ class DensePairs final : public Step {
       : s_(std::move(shape)), k_(*o.kernels), pairs_(*o.bfloat16), floor_(floor_of(o.relu)) {
     const std::int64_t vector = k_.vector_width;
     words_ = (s_.inputs + 1) / 2;
-    run_ = {0, narrow<std::int32_t>(words_), 0};
     packed_size = checked_mul(words_, (s_.outputs + vector - 1) / vector * vector);
     pack_tasks = kPackTasks;
     task_scratch_size = checked_mul(words_, kTogether);
@@ -30,7 +30,7 @@ class DensePairs final : public Step {
     for (std::int64_t i = 0; i < 2 * words_; ++i)
       weights_.weight_rows.push_back(i < s_.inputs ? i * s_.outputs : -1);
     weights_.finish();
-    weights_.pass.depth = run_.length;
+    weights_.pass.depth = narrow<std::int32_t>(words_);
   }
 
   const char* method() const override { return "product, pairs of bfloat16"; }
@@ -46,21 +46,14 @@ class DensePairs final : public Step {
   // Every task rounds the samples anew: a hundredth of its products.
   void forward_task(const ForwardArgs& a, int task) const override {
     const std::int64_t first = task * kTaskOutputs;
-    const std::int32_t row_runs[2] = {0, 1};
-    ConvPass pass{};
-    pass.rows = 1;
-    pass.outputs = static_cast<std::int32_t>(std::min(kTaskOutputs, s_.outputs - first));
-    pass.depth = run_.length;
-    pass.x_col = words_;
-    pass.y_col = s_.outputs;
-    pass.runs = &run_;
-    pass.row_runs = row_runs;
     for (std::int64_t n = 0; n < a.samples; n += kTogether) {
-      pass.cols = static_cast<std::int32_t>(std::min(kTogether, a.samples - n));
-      pairs_.pair_channels(pass.cols, static_cast<std::int32_t>(s_.inputs), a.x[0] + n * s_.inputs,
-                           a.scratch);
+      ProductPass p(std::min(kTogether, a.samples - n), words_,
+                    std::min(kTaskOutputs, s_.outputs - first));
+      p.pass.y_col = s_.outputs;
+      pairs_.pair_channels(p.pass.cols, static_cast<std::int32_t>(s_.inputs),
+                           a.x[0] + n * s_.inputs, a.scratch);
       const Epilogue epilogue{s_.bias ? a.params[1] + first : nullptr, nullptr, floor_};
-      pairs_.conv_channels(pass, a.scratch, a.packed + first * words_, 0, epilogue,
+      pairs_.conv_channels(p.pass, a.scratch, a.packed + first * words_, 0, epilogue,
                            a.y + n * s_.outputs + first);
     }
   }
@@ -74,7 +67,6 @@ class DensePairs final : public Step {
   const Bfloat16Kernels& pairs_;
   float floor_;
   std::int64_t words_ = 0;
-  Run run_{};
   ConvPassTables weights_;  // where they lie, for pack_pairs
 };
 

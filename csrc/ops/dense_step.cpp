@@ -5,6 +5,7 @@
 #include "core/checked.h"
 #include "core/storage.h"
 #include "ops/epilogue.h"
+#include "ops/product_pass.h"
 
 namespace striate {
 namespace {
@@ -12,25 +13,6 @@ namespace {
 // Below this many samples a block, packing weights costs more than reading them in place: at
 // batch 1 it would touch 2 * I * O floats for I * O multiply-accumulates.
 constexpr int kPackFrom = 4;
-
-// One matrix product as a pass: a single output row of `cols` pixels, one run of `depth`.
-struct ProductPass {
-  ConvPass pass{};
-  Run run{};
-  std::int32_t row_runs[2] = {0, 1};
-
-  ProductPass(std::int64_t cols, std::int64_t depth, std::int64_t outputs) {
-    run = {0, narrow<std::int32_t>(depth), 0};
-    pass.rows = 1;
-    pass.cols = narrow<std::int32_t>(cols);
-    pass.outputs = narrow<std::int32_t>(outputs);
-    pass.depth = run.length;
-    pass.x_col = depth;
-    pass.y_col = outputs;
-    pass.runs = &run;
-    pass.row_runs = row_runs;
-  }
-};
 
 class DenseStep : public Step {
  public:

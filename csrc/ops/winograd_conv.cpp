@@ -6,6 +6,7 @@
 #include "core/checked.h"
 #include "core/storage.h"
 #include "ops/epilogue.h"
+#include "ops/product_pass.h"
 
 namespace striate {
 namespace {
@@ -108,20 +109,12 @@ void WinogradConv::to_points(const float* x, const Tiles& tiles, const float* ze
 
 void WinogradConv::multiply(const float* points, const float* weights, int panel,
                             std::int64_t count, float* products) const {
-  const Run run{0, static_cast<std::int32_t>(g_.in_c), 0};
-  const std::int32_t row_runs[2] = {0, 1};
-  ConvPass pass{};
-  pass.rows = 1;
-  pass.cols = static_cast<std::int32_t>(count);
-  pass.outputs = static_cast<std::int32_t>(panel_width(panel));
-  pass.depth = run.length;
-  pass.x_col = pitch_;
-  pass.y_col = k_.channels_tile;
-  pass.runs = &run;
-  pass.row_runs = row_runs;
+  ProductPass product(count, g_.in_c, panel_width(panel));
+  product.pass.x_col = pitch_;
+  product.pass.y_col = k_.channels_tile;
   const std::int64_t size = g_.in_c * panel_width(panel);
   for (int p = 0; p < kWinogradPoints; ++p)
-    k_.conv_channels(pass, points + p * step_, weights + p * size, 0, Epilogue{},
+    k_.conv_channels(product.pass, points + p * step_, weights + p * size, 0, Epilogue{},
                      products + p * product_step_);
 }
 

@@ -77,20 +77,22 @@ void WinogradWeightGradient::to_points(const Task& task, Range tiles, const floa
 void WinogradWeightGradient::multiply(const Task& task, std::int64_t tiles, const float* inputs,
                                       const float* gradients, bool accumulate, float* sums) const {
   const std::int64_t parts = count(task.channels.size(), k_.wgrad_rows);
-  const PixelSpan span{0, static_cast<std::int32_t>(tiles)};
   for (int p = 0; p < kWinogradPoints;
-       ++p, inputs += input_step_, gradients += gradient_step_, sums += sum_step_)
+       ++p, inputs += input_step_, gradients += gradient_step_, sums += sum_step_) {
+    const PixelSpan span{inputs, 0, static_cast<std::int32_t>(tiles)};
     for (std::int64_t o = 0; o < task.outputs.size(); o += k_.channels_tile) {
       const auto outputs = static_cast<std::int32_t>(
           std::min<std::int64_t>(task.outputs.size() - o, k_.channels_tile));
       for (std::int64_t i = 0; i < parts; ++i) {
         const std::int64_t first = task.channels.size() * i / parts;
         const std::int64_t end = task.channels.size() * (i + 1) / parts;
-        k_.wgrad_panel(static_cast<std::int32_t>(end - first), outputs, &span, 1, inputs + first,
-                       pitch_, gradients + o * tiles, sums + first * most_outputs_ + o,
-                       most_outputs_, accumulate);
+        float* const to = sums + first * most_outputs_ + o;
+        k_.wgrad_panel(static_cast<std::int32_t>(end - first), outputs, &span, 1, first, pitch_,
+                       gradients + o * tiles,
+                       {accumulate ? to : nullptr, most_outputs_, to, most_outputs_});
       }
     }
+  }
 }
 
 void WinogradWeightGradient::run(int number, std::int64_t samples, const float* x, const float* dy,

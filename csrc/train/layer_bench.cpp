@@ -8,9 +8,9 @@
 namespace striate {
 namespace {
 
-// As plan.cpp cuts a network's batch: samples in lanes while 16 of them stay near L2, else as many
-// samples a block as do. A network has many layers of this size.
-constexpr std::int64_t kLanesUpTo = std::int64_t{1} << 16, kBlockFloats = std::int64_t{1} << 18;
+// As choose_blocking() cuts a network of many layers of this size: samples in lanes while 16 of them
+// stay near L2, else a sample a block.
+constexpr std::int64_t kLanesUpTo = std::int64_t{1} << 16;
 constexpr std::int64_t kShards = 16;
 
 Storage numbers(std::int64_t n) {
@@ -33,10 +33,7 @@ LayerBench::LayerBench(const Graph& graph, ValueId value, std::int64_t batch, bo
   StepOptions o;
   o.inputs = {in};
   o.layout = samples_layout_ ? Layout::kSamples : Layout::kChannels;
-  block_samples_ = samples_layout_
-                       ? kLanes
-                       : std::clamp<std::int64_t>(kBlockFloats / in.size(), 1,
-                                                  std::min<std::int64_t>(batch, kLanes));
+  block_samples_ = samples_layout_ ? kLanes : 1;
   o.block_samples = static_cast<int>(block_samples_);
   o.kernels = &k_;
   o.training = true;

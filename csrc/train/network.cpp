@@ -331,6 +331,7 @@ std::map<std::string, const float*> Network::optimizer_state() const {
 
 void Network::set_optimizer_state(const std::map<std::string, const float*>& slots) {
   const std::lock_guard<std::mutex> lock(s_->busy);
+  s_->require_thawed();
   if (!s_->update) throw ValueError("the network has no optimizer yet: call compile first");
   if (s_->average_in_use)
     throw ValueError("the averages are in the parameters' place: call use_average(false) first");
