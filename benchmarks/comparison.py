@@ -18,7 +18,7 @@ from typing import Any
 
 import harness
 import report
-from harness import PeerError
+from harness import FmaLimit, PeerError
 
 Measure = Callable[[int], float]
 Settings = Mapping[str, Measure]
@@ -80,28 +80,28 @@ def fastest(peer: str, settings: Settings, case: Case, effort: Effort) -> Entry 
     return Entry(peer, best, settings[best], min(max(1, steps), case.most_steps), trials)
 
 
-def measure(fields: Iterable[Field], peak: Callable[[], float] | None, effort: Effort) -> list[Row]:
-    """The rows of these cases, all peers of all cases in every round.
-
-    peak: GFLOP/s of nothing but multiply-adds, measured once a round.
-    """
+def measure(fields: Iterable[Field], limit: FmaLimit | None, effort: Effort) -> list[Row]:
+    """The rows of these cases, all peers of all cases in every round, while the limit holds."""
     chosen: list[tuple[Case, list[Entry]]] = []
     for case, peers in fields:
         found = [fastest(peer, settings, case, effort) for peer, settings in peers.items()]
         chosen.append((case, [entry for entry in found if entry is not None]))
-    calls: dict[Any, Callable[[], float]] = {
-        (number, entry.peer): partial(entry.measure, entry.steps)
-        for number, (_, entries) in enumerate(chosen)
-        for entry in entries
-    }
-    if peak is not None:
-        calls["peak"] = peak
+    calls: dict[Any, Callable[[], float]] = {}
+    for number, (_, entries) in enumerate(chosen):
+        for entry in entries:
+            call = partial(entry.measure, entry.steps)
+            calls[number, entry.peer] = partial(limit.steady, call) if limit else call
+    if limit is not None:
+        calls["limit"] = limit
+    again = limit.taken_again if limit is not None else 0
     samples = harness.in_turn(calls, effort.rounds)
-    limit = median(samples["peak"]) if peak is not None else None
+    if limit is not None and limit.taken_again > again:
+        print(f"  samples taken again: {limit.taken_again - again}", flush=True)
+    gflops = median(samples["limit"]) if limit is not None else None
     rows = []
     for number, (case, entries) in enumerate(chosen):
         seconds = {entry.peer: samples[number, entry.peer] for entry in entries}
-        rows += [_row(case, entry, seconds, limit) for entry in entries]
+        rows += [_row(case, entry, seconds, gflops) for entry in entries]
     return rows
 
 

@@ -48,7 +48,7 @@ def measure(
     workers: Sequence[Worker], network: str, batch: int, macs: int, threads: int,
     arguments: argparse.Namespace,
 ) -> list[Row]:  # fmt: skip
-    peak = harness.fma_peak(workers)
+    limit = harness.fma_limit(workers)
     cases = [] if arguments.inference_only else [("train", batch)]
     cases += [("infer", size) for size in sorted({batch, 1}, reverse=True)]
     rows = []
@@ -58,7 +58,7 @@ def measure(
         field = networks.field(
             workers, case, what, networks.all_or_half(threads), arguments.compile
         )
-        rows += comparison.measure([field], peak, arguments.effort)
+        rows += comparison.measure([field], limit, arguments.effort)
     return rows
 
 

@@ -13,7 +13,7 @@ end stand the geometric means of the ratios, and the worst rows.
 
 import argparse
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import geometric_mean
@@ -68,7 +68,7 @@ def name_of(shape: dict[str, Any]) -> str:
 
 def measure(
     workers: Sequence[Worker], shape: dict[str, Any], batch: int, threads: Sequence[int],
-    peak: Callable[[], float] | None, effort: Effort,
+    limit: harness.FmaLimit | None, effort: Effort,
 ) -> list[Row]:  # fmt: skip
     """The rows of one layer, all its passes in turn."""
     passes: dict[str, dict[str, dict[str, Measure]]] = {}
@@ -96,7 +96,7 @@ def measure(
         )
         for name, peers in passes.items()
     ]  # fmt: skip
-    return comparison.measure(fields, peak, effort)
+    return comparison.measure(fields, limit, effort)
 
 
 def _time(worker: Worker, name: str, threads: int, steps: int) -> float:
@@ -178,7 +178,7 @@ def measure_all(
         raise SystemExit("layers needs striate, which knows the shapes")
     quick = arguments.quick
     networks = arguments.networks or (["lenet5", "alexnet"] if quick else list(NETWORKS))
-    peak = harness.fma_peak(workers)
+    limit = harness.fma_limit(workers)
     rows = []
     for shape in striate.call("shapes", networks=networks):
         if shape["kind"] not in arguments.kinds:
@@ -186,7 +186,7 @@ def measure_all(
         batch = LENET_BATCH if "lenet5" in shape["networks"] else arguments.batch
         batch = batch or (2 if quick else 16)
         counts = all_or_half(threads)
-        rows += measure(workers, shape, batch, counts, peak, arguments.effort)
+        rows += measure(workers, shape, batch, counts, limit, arguments.effort)
         print(".", end="", flush=True)
     print()
     return rows

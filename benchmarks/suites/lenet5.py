@@ -119,13 +119,13 @@ def measure(workers: Sequence[Worker], arguments: argparse.Namespace, images: in
     effort: Effort = arguments.effort
     batches = arguments.batches or ([32] if arguments.quick else [1, 32, 128, 256])
     make = partial(field, workers, images=images, quick=arguments.quick)
-    peak = harness.fma_peak(workers)
+    limit = harness.fma_limit(workers)
     rows = []
     for fields in (
         [make(what="train", batch=batch) for batch in batches],
         [make(what="infer", batch=batch) for batch in (arguments.infer_batch, 1)],
     ):
-        rows += comparison.measure(fields, peak, effort)
+        rows += comparison.measure(fields, limit, effort)
     return rows
 
 

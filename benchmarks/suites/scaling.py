@@ -101,7 +101,7 @@ def measure(
     case = networks.case_of(labels, point.what, point.batch, macs, trial_steps=20 if small else 1)
     counts = networks.all_or_half(threads) if point.threads is None else [point.threads]
     field = networks.field(workers, case, point.what, counts, compiled=False)
-    return comparison.measure([field], harness.fma_peak(workers), arguments.effort)
+    return comparison.measure([field], harness.fma_limit(workers), arguments.effort)
 
 
 def measure_all(

@@ -8,8 +8,8 @@
 namespace striate {
 namespace {
 
-// As choose_blocking() cuts a network of many layers of this size: samples in lanes while 16 of them
-// stay near L2, else a sample a block.
+// As choose_blocking() cuts a network of many layers of this size: samples in lanes while 16 of
+// them stay near L2, else a sample a block.
 constexpr std::int64_t kLanesUpTo = std::int64_t{1} << 16;
 constexpr std::int64_t kShards = 16;
 
