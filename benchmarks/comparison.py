@@ -64,13 +64,18 @@ class Entry:
 Field = tuple[Case, Mapping[str, Settings]]
 
 
-def fastest(peer: str, settings: Settings, case: Case, effort: Effort) -> Entry | None:
+def fastest(
+    peer: str, settings: Settings, case: Case, limit: FmaLimit | None, effort: Effort
+) -> Entry | None:
     """By the better of the trials after a first, which allocates and compiles."""
     trials: dict[str, float] = {}
     for setting, measure in settings.items():
+        call = partial(measure, case.trial_steps)
         try:
-            measure(case.trial_steps)
-            trials[setting] = min(measure(case.trial_steps) for _ in range(effort.trials))
+            call()
+            trials[setting] = min(
+                limit.steady(call) if limit else call() for _ in range(effort.trials)
+            )
         except PeerError as error:
             print(f"  left out, {setting}: {error}", flush=True)
     if not trials:
@@ -84,7 +89,7 @@ def measure(fields: Iterable[Field], limit: FmaLimit | None, effort: Effort) -> 
     """The rows of these cases, all peers of all cases in every round, while the limit holds."""
     chosen: list[tuple[Case, list[Entry]]] = []
     for case, peers in fields:
-        found = [fastest(peer, settings, case, effort) for peer, settings in peers.items()]
+        found = [fastest(peer, settings, case, limit, effort) for peer, settings in peers.items()]
         chosen.append((case, [entry for entry in found if entry is not None]))
     calls: dict[Any, Callable[[], float]] = {}
     for number, (_, entries) in enumerate(chosen):
