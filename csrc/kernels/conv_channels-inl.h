@@ -54,7 +54,9 @@ STRIATE_INLINE V load_vector(const float* p, int v, Tail last) {
 }
 
 // sum[i][v] += x[k of pixel i] * w[k][v]. x_col steps pixels, x_step and w_step step k.
-template <int WB, int CV, bool kMasked>
+// kNextVectors: rows of weights are far apart, so the vectors on their right are asked for, which
+// come next. AlexNet's fc6 for 16 images: 15.4 ms, so 8.0.
+template <int WB, int CV, bool kMasked, bool kNextVectors = false>
 STRIATE_INLINE void channels_run(const float* x, int64_t x_col, int64_t x_step, const float* w,
                                  int64_t w_step, int64_t w_group, int32_t length, Tail last,
                                  V (&sum)[WB][CV]) {
@@ -65,6 +67,10 @@ STRIATE_INLINE void channels_run(const float* x, int64_t x_col, int64_t x_step, 
 #pragma GCC unroll 32
       for (int v = 0; v < CV; ++v) {
         wv[v] = once(load_vector<CV, kMasked>(w + v / 2 * w_group + v % 2 * kWidth, v, last));
+      }
+      if (kNextVectors) {
+        for (int v = 0; v < CV * kWidth; v += 16) to_l2(w + CV * kWidth + v);
+        to_l2(w + 2 * CV * kWidth - 1);
       }
       const float* xi = x;
 #pragma GCC unroll 32
@@ -132,8 +138,14 @@ void channels_row(const ChannelsRow& row) {
 #pragma GCC unroll 32
           for (int i = 0; i < WB; ++i) to_l2(xq + (kTilesAhead * WB + i) * x_col);
         }
-        channels_run<WB, CV, kMasked>(xq, x_col, 1, wq, row.w_step, row.w_group,
-                                      static_cast<int32_t>(least(kLine, q->length - k)), last, sum);
+        const auto length = static_cast<int32_t>(least(kLine, q->length - k));
+        if (WB > kFewPixels && CV == 2 && row.w_step >= kFarApart) {
+          channels_run<WB, CV, kMasked, CV == 2>(xq, x_col, 1, wq, row.w_step, row.w_group, length,
+                                                 last, sum);
+        } else {
+          channels_run<WB, CV, kMasked>(xq, x_col, 1, wq, row.w_step, row.w_group, length, last,
+                                        sum);
+        }
       }
     }
     if (add) {
