@@ -52,6 +52,7 @@ def test_what_trains_raises_and_changes_nothing() -> None:
         lambda: net.fit(X, Y, verbose=0),
         lambda: net.gradients(X, Y),
         lambda: net.profile(X, Y),
+        lambda: net.network.set_optimizer_state({}),
     ):
         with pytest.raises(ValueError, match="frozen"):
             call()

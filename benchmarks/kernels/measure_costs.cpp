@@ -1,7 +1,8 @@
-// Measures the table of csrc/ops/kernel_costs.cpp and prints it, a row for each ISA at hand: how
-// long 3x3 convolutions of 28x28 images take on Winograd's points and directly, of 16 to 256
-// channels to as many, and the three costs that come nearest to it, by least squares of relative
-// errors.
+// Measures the table of csrc/ops/kernel_costs.cpp and prints it, a row for each ISA at hand.
+// Winograd: how long 3x3 convolutions of 28x28 images take on Winograd's points and directly, of 16
+// to 256 channels to as many, and the three costs that come nearest to it, by least squares of
+// relative errors. Lanes: LeNet-5's layers, forward and backward, a block of 16 samples in lanes
+// and one sample with channels in lanes.
 //   g++ -std=c++17 -O2 -Icsrc -Icsrc/include benchmarks/kernels/measure_costs.cpp
 //       build/csrc/libstriate.a -fopenmp -o /tmp/measure_costs && /tmp/measure_costs
 // Behind each row stand the root mean square of the relative errors, and of how many shapes the
@@ -24,7 +25,7 @@ namespace {
 using namespace striate;  // NOLINT: a program of one file
 
 constexpr std::int64_t kSide = 28;
-constexpr int kRounds = 15;
+constexpr int kRounds = 15, kLayerRounds = 15, kLayerSteps = 20;
 
 Storage numbers(std::int64_t n) {
   Storage s(n);
@@ -95,6 +96,99 @@ Vector fit(const std::vector<Shape2>& shapes, double tiles, double pixels) {
   return {m[0][3] / m[0][0], m[1][3] / m[1][1], m[2][3] / m[2][2]};
 }
 
+// Seconds of a block through a layer and back, the best of some.
+double block_seconds(const KernelTable& table, const Op& op, const Shape& in, Layout layout,
+                     bool input_gradient) {
+  StepOptions bind;
+  bind.inputs = {in};
+  bind.layout = layout;
+  bind.block_samples = layout == Layout::kSamples ? kLanes : 1;
+  bind.kernels = &table;
+  bind.training = true;
+  const std::unique_ptr<Step> step = op.bind(bind);
+  const Shape out = op.output_shape({in});
+  const std::int64_t x_floats = block_floats(in, layout, bind.block_samples);
+  const std::int64_t y_floats = block_floats(out, layout, bind.block_samples);
+  const Storage x = numbers(x_floats), dy = numbers(y_floats);
+  Storage dx(x_floats), y(y_floats), saved(step->saved_size), packed(step->packed_size),
+      packed_backward(step->packed_backward_size),
+      scratch(std::max(step->scratch_size, step->scratch_backward_size));
+  std::vector<Storage> values, gradients;
+  for (const ParameterSpec& p : op.parameters({in})) {
+    values.push_back(numbers(p.shape.size()));
+    gradients.push_back(Storage(p.shape.size()));
+  }
+  const float *xs[1] = {x.data()}, *params[2] = {};
+  float *dxs[1] = {input_gradient ? dx.data() : nullptr}, *dparams[2] = {};
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    params[i] = values[i].data();
+    dparams[i] = gradients[i].data();
+  }
+  for (int task = 0; task < step->pack_tasks; ++task) {
+    step->pack({params, false, task, packed.data()});
+    step->pack({params, true, task, packed_backward.data()});
+  }
+  const auto fill = [&](StepArgs* a, const Storage& weights) {
+    a->samples = bind.block_samples;
+    a->training = a->keep = true;
+    a->x = xs;
+    a->params = params;
+    a->packed = weights.data();
+    a->saved = saved.data();
+    a->scratch = scratch.data();
+  };
+  ForwardArgs forward;
+  fill(&forward, packed);
+  forward.y = y.data();
+  BackwardArgs backward;
+  fill(&backward, packed_backward);
+  backward.y = y.data();
+  backward.dy = dy.data();
+  backward.dx = dxs;
+  backward.dparams = dparams;
+  double best = 1e9;
+  for (int i = 0; i < kLayerRounds; ++i) {
+    const double start = thread_seconds();
+    for (int k = 0; k < kLayerSteps; ++k) {
+      step->forward(forward);
+      step->backward(backward);
+    }
+    best = std::min(best, (thread_seconds() - start) / kLayerSteps);
+  }
+  return best;
+}
+
+double lanes_cost(const KernelTable& table) {
+  const auto conv = [](std::int64_t filters, Padding padding) {
+    Conv2DOptions o;
+    o.filters = filters;
+    o.kernel = {5, 5};
+    o.padding = padding;
+    return conv2d(o);
+  };
+  const auto fully = [](std::int64_t units) {
+    DenseOptions o;
+    o.units = units;
+    return dense(o);
+  };
+  const std::vector<OpPtr> layers = {conv(6, Padding::all(2)),
+                                     max_pool2d({}),
+                                     conv(16, Padding::all(0)),
+                                     max_pool2d({}),
+                                     flatten(),
+                                     fully(120),
+                                     fully(84),
+                                     fully(10)};
+  double lanes = 0, single = 0;
+  Shape shape{28, 28, 1};
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    lanes += block_seconds(table, *layers[i], shape, Layout::kSamples, i > 0);
+    single += block_seconds(table, *layers[i], shape, Layout::kChannels, i > 0);
+    shape = layers[i]->output_shape({shape});
+  }
+  return lanes / single;
+}
+
 void measure(const KernelTable& table) {
   std::vector<Shape2> shapes;
   for (const std::int64_t in : {16, 24, 32, 64, 128, 256})
@@ -111,8 +205,8 @@ void measure(const KernelTable& table) {
     error += std::pow(guess / direct * s.direct / s.winograd - 1, 2);
     right += (guess < direct) == (s.winograd < s.direct);
   }
-  std::printf("    {\"%s\", %.2f, %.0f, %.0f},  // rms %.0f %%, %d of %d chosen right\n", table.isa,
-              costs[0], costs[1], costs[2],
+  std::printf("    {\"%s\", %.2f, %.0f, %.0f, %.1f},  // rms %.0f %%, %d of %d chosen right\n",
+              table.isa, costs[0], costs[1], costs[2], lanes_cost(table),
               100 * std::sqrt(error / static_cast<double>(shapes.size())), right,
               static_cast<int>(shapes.size()));
 }

@@ -4,6 +4,7 @@
 
 #include "core/storage.h"
 #include "graph/plan_memory.h"
+#include "ops/kernel_costs.h"
 
 namespace striate {
 namespace {
@@ -11,8 +12,6 @@ namespace {
 // Activations of a block, forward only, that still count as near the L2 cache (floats; 4 MiB).
 // LeNet-5's 16 samples are 0.5 MiB.
 constexpr std::int64_t kNearCache = std::int64_t{1} << 20;
-// From this many samples on, idle lanes cost less than 16-wide vectors on 1, 6 or 16 channels do.
-constexpr std::int64_t kLanesFrom = 8;
 constexpr std::int64_t kMaxShards = 16;
 // Parameters from which a gradient a shard is too much memory to sum (floats; 16 shards: 128 MiB).
 constexpr std::int64_t kWideFrom = std::int64_t{1} << 21;
@@ -153,13 +152,15 @@ bool is_wide(const ParameterTable& parameters, std::int64_t activations) {
 }  // namespace
 
 Blocking choose_blocking(const Graph& graph, const std::vector<ValueId>& outputs,
-                         const ParameterTable& parameters, std::int64_t batch) {
+                         const ParameterTable& parameters, std::int64_t batch,
+                         const KernelTable& kernels) {
   const ValueId last = *std::max_element(outputs.begin(), outputs.end());
   std::int64_t floats = 0;
   for (ValueId v = 0; v <= last; ++v) floats = checked_add(floats, graph.shape(v).size());
   const bool wide = is_wide(parameters, floats);
   const bool cut = batch <= kFewSamples && floats > kNearCache;
-  if (!wide && batch >= kLanesFrom && floats <= kNearCache / kLanes)
+  const bool fills = static_cast<double>(batch) >= kernel_costs(kernels).lanes;
+  if (!wide && fills && floats <= kNearCache / kLanes)
     return {Layout::kSamples, kLanes, false, false};
   const std::int64_t fit = std::clamp<std::int64_t>(kNearCache / floats, 1, kLanes);
   return {Layout::kChannels, static_cast<int>(std::min(fit, std::max<std::int64_t>(batch, 1))),

@@ -24,10 +24,12 @@ struct Blocking {
   bool wide;
   bool cut;  // inference: few samples, whose work is cut within them
 };
-// Samples in lanes where the batch fills them and 16 samples' activations stay near the L2 cache;
-// otherwise channels in lanes with as many samples a block as do.
+// Samples in lanes where the batch fills enough of them (kernel_costs.h) and 16 samples'
+// activations stay near the L2 cache; otherwise channels in lanes with as many samples a block as
+// do.
 Blocking choose_blocking(const Graph& graph, const std::vector<ValueId>& outputs,
-                         const ParameterTable& parameters, std::int64_t batch);
+                         const ParameterTable& parameters, std::int64_t batch,
+                         const KernelTable& kernels);
 std::int64_t block_count(const Blocking& blocking, std::int64_t samples);
 std::int64_t shard_count(std::int64_t blocks);
 

@@ -66,7 +66,7 @@ PlanOptions Network::State::plan_options(PlanPurpose purpose, std::int64_t batch
 
 const Blocking& Network::State::blocking_for(std::int64_t batch) const {
   if (blocking_batch != batch) {
-    last_blocking = choose_blocking(graph, outputs, table, batch);
+    last_blocking = choose_blocking(graph, outputs, table, batch, kernels);
     blocking_batch = batch;
   }
   return last_blocking;

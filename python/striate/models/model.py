@@ -105,7 +105,7 @@ class Model(Trainer):
             type(x) is np.ndarray
             and callbacks is None
             and batch_size is None
-            and x.dtype == _FLOAT32
+            and x.dtype is _FLOAT32  # numpy has one; others that are equal go the other way
             and x.shape[1:] == self._only_shape
             and x.flags.c_contiguous
             and len(x)
@@ -114,6 +114,8 @@ class Model(Trainer):
         ):
             if store.shared:
                 store.refresh()
+            if self._out.kind == "single":
+                return store.network.predict(x)
             return self.pack_outputs(store.network.predict([x]))
         return evaluation.predict(self, x, batch_size, steps, callbacks)
 
