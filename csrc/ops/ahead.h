@@ -15,6 +15,12 @@ class Ahead {
     std::int64_t rows, floats, row_step;
 
     std::int64_t lines() const { return (floats + kLine - 1) / kLine; }
+    // At once: of what is needed only after a while of work.
+    void all() const {
+      for (std::int64_t r = 0; r < rows; ++r)
+        for (std::int64_t i = 0; i < lines(); ++i)
+          __builtin_prefetch(from + r * row_step + i * kLine, 0, 2);
+    }
   };
 
   // All of the pieces, in `calls` calls of some().

@@ -219,32 +219,40 @@ void ConvWeightGradient::packed_spans(const Part& p, const Pixels& block, const 
            });
 }
 
+// body(row of x, from an output column to the block's pixel, columns) for the rows of outputs that
+// meet the part inside the image.
+template <typename Body>
+void ConvWeightGradient::each_row_inside(const Part& p, const Pixels& block, const float* x,
+                                         Body body) const {
+  each_row(block, [&](std::int64_t at, std::int64_t n, std::int64_t oh, std::int64_t column,
+                      std::int64_t columns) {
+    const std::int64_t h = input_row(p, oh);
+    if (h < 0 || h >= g_.h) return;
+    const std::int64_t end = column + columns, inside = std::clamp(p.begin, column, end);
+    body(x + (n * g_.h + h) * g_.w * g_.c, at - column,
+         Columns{column, inside, std::clamp(p.end, inside, end), end});
+  });
+}
+
 // The same of windows that are read where they lie; clipped ones are copied to `windows`, which
 // moves on behind them.
 void ConvWeightGradient::spans_in_place(const Part& p, const Pixels& block, const float* x,
                                         float** windows, std::vector<PixelSpan>* spans) const {
   const std::int64_t step = g_.strides.w * g_.c;
   const std::size_t first_span = spans->size();
-  each_row(block, [&](std::int64_t at, std::int64_t n, std::int64_t oh, std::int64_t column,
-                      std::int64_t columns) {
-    const std::int64_t h = input_row(p, oh);
-    if (h < 0 || h >= g_.h) return;
-    const float* const row = x + (n * g_.h + h) * g_.w * g_.c;
-    const std::int64_t end = column + columns;
-    const std::int64_t inside = std::clamp(p.begin, column, end);
-    const std::int64_t inside_end = std::clamp(p.end, inside, end);
+  each_row_inside(p, block, x, [&](const float* row, std::int64_t shift, const Columns& c) {
     const auto clipped = [&](std::int64_t from, std::int64_t to) {
       for (std::int64_t ow = from; ow < to; ++ow) {
         if (!clipped_window(p, row, ow, *windows)) continue;
-        spans->push_back({*windows, static_cast<std::int32_t>(at + ow - column), 1});
+        spans->push_back({*windows, static_cast<std::int32_t>(shift + ow), 1});
         *windows += p.rows;
       }
     };
-    clipped(column, inside);
-    if (inside < inside_end) {
-      const float* const from = row + p.x + inside * step;
-      const auto first = static_cast<std::int32_t>(at + inside - column);
-      const auto count = static_cast<std::int32_t>(inside_end - inside);
+    clipped(c.first, c.inside);
+    if (c.inside < c.inside_end) {
+      const float* const from = row + p.x + c.inside * step;
+      const auto first = static_cast<std::int32_t>(shift + c.inside);
+      const auto count = static_cast<std::int32_t>(c.inside_end - c.inside);
       // Rows of x may go on where the last one ended.
       if (spans->size() > first_span && spans->back().first + spans->back().count == first &&
           spans->back().x + spans->back().count * step == from)
@@ -252,7 +260,7 @@ void ConvWeightGradient::spans_in_place(const Part& p, const Pixels& block, cons
       else
         spans->push_back({from, first, count});
     }
-    clipped(inside_end, end);
+    clipped(c.inside_end, c.end);
   });
 }
 
@@ -261,14 +269,9 @@ void ConvWeightGradient::pieces_of_x(const Task& task, const Pixels& block, cons
                                      std::vector<Ahead::Piece>* pieces) const {
   const std::int64_t step = g_.strides.w * g_.c;
   for (const Part& p : task.parts)
-    each_row(block, [&](std::int64_t, std::int64_t n, std::int64_t oh, std::int64_t column,
-                        std::int64_t columns) {
-      const std::int64_t h = input_row(p, oh);
-      const std::int64_t first = std::clamp(p.begin, column, column + columns);
-      const std::int64_t end = std::clamp(p.end, first, column + columns);
-      if (h >= 0 && h < g_.h && first < end)
-        pieces->push_back(
-            {x + (n * g_.h + h) * g_.w * g_.c + p.x + first * step, end - first, p.rows, step});
+    each_row_inside(p, block, x, [&](const float* row, std::int64_t, const Columns& c) {
+      if (c.inside < c.inside_end)
+        pieces->push_back({row + p.x + c.inside * step, c.inside_end - c.inside, p.rows, step});
     });
 }
 
@@ -328,7 +331,7 @@ void ConvWeightGradient::multiply(const Task& task, const BlockWindows& x, const
         const std::int32_t rows = task.tile_rows[static_cast<std::size_t>(t)];
         float* const dw = sums.dw + row * g_.oc + task.first_output + o;
         next.some();
-        if (sums.last) Ahead({{dw, rows, std::min(outputs - o, width), g_.oc}}, 1).some();
+        if (sums.last) Ahead::Piece{dw, rows, std::min(outputs - o, width), g_.oc}.all();
         const float* const from = sums.first ? (sums.accumulate ? dw : nullptr) : kept;
         panel(rows, static_cast<std::int32_t>(std::min(outputs - o, width)),
               x.spans.data() + x.first_span[i],

@@ -75,6 +75,11 @@ class ConvWeightGradient {
   std::int64_t most_outputs() const;
   template <typename Body>
   void each_row(const Pixels& block, Body body) const;
+  struct Columns {  // of a row of outputs; those whose window lies inside its row of x
+    std::int64_t first, inside, inside_end, end;
+  };
+  template <typename Body>
+  void each_row_inside(const Part& p, const Pixels& block, const float* x, Body body) const;
   void pack_x(const Task& task, const Pixels& block, const float* x, float* to,
               float* window) const;
   void pack_clipped(const PackedRow& row, std::int64_t begin, std::int64_t end,
