@@ -264,14 +264,20 @@ void ConvWeightGradient::spans_in_place(const Part& p, const Pixels& block, cons
   });
 }
 
-// What a block's windows read of x, where they lie inside their rows.
+// What a block's windows read of x, where they lie inside their rows; windows that overlap or touch
+// are one piece a row.
 void ConvWeightGradient::pieces_of_x(const Task& task, const Pixels& block, const float* x,
                                      std::vector<Ahead::Piece>* pieces) const {
   const std::int64_t step = g_.strides.w * g_.c;
   for (const Part& p : task.parts)
     each_row_inside(p, block, x, [&](const float* row, std::int64_t, const Columns& c) {
-      if (c.inside < c.inside_end)
-        pieces->push_back({row + p.x + c.inside * step, c.inside_end - c.inside, p.rows, step});
+      const std::int64_t count = c.inside_end - c.inside;
+      if (count == 0) return;
+      const float* const from = row + p.x + c.inside * step;
+      if (step <= p.rows)
+        pieces->push_back({from, 1, (count - 1) * step + p.rows, 0});
+      else
+        pieces->push_back({from, count, p.rows, step});
     });
 }
 
